@@ -1,0 +1,2 @@
+"""OpenTelemetry-based monitoring."""
+__version__ = "0.1.0"

@@ -1,0 +1,18 @@
+"""What may be measured: pure data, from the standard library only."""
+
+from __future__ import annotations
+
+from otel_monitoring.catalogue.declaration import SECONDS, Declaration, Kind
+from otel_monitoring.catalogue.names import OVERFLOW_LABEL, did_you_mean, prometheus_label, prometheus_name
+from otel_monitoring.catalogue.registered import Catalogue
+
+__all__ = [
+    "OVERFLOW_LABEL",
+    "SECONDS",
+    "Catalogue",
+    "Declaration",
+    "Kind",
+    "did_you_mean",
+    "prometheus_label",
+    "prometheus_name",
+]

@@ -1,0 +1,154 @@
+"""One metric as it is declared: what it is called, what it counts and by which labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from otel_monitoring.catalogue.names import (
+    label_name_problem,
+    metric_name_problem,
+    prometheus_label,
+    prometheus_name,
+    unit_problem,
+    unit_suffix,
+)
+from otel_monitoring.exceptions import DeclarationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Bounds for durations in seconds: those of OpenTelemetry's HTTP conventions."""
+
+
+class Kind(StrEnum):
+    """What a metric does over time; the value is the type that Prometheus shows."""
+
+    COUNTER = "counter"
+    UP_DOWN_COUNTER = "up_down_counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+    @property
+    def prometheus_type(self) -> str:
+        """The word after ``# TYPE``: Prometheus knows no up-down counter."""
+        return "gauge" if self is Kind.UP_DOWN_COUNTER else self.value
+
+    @property
+    def sample_suffixes(self) -> tuple[str, ...]:
+        """What is appended to the family's base name, one for each kind of line shown."""
+        return _SAMPLE_SUFFIXES[self]
+
+
+_SAMPLE_SUFFIXES = {
+    Kind.COUNTER: ("_total", "_created"),
+    Kind.UP_DOWN_COUNTER: ("",),
+    Kind.GAUGE: ("",),
+    Kind.HISTOGRAM: ("_bucket", "_sum", "_count", "_created"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """A metric of the catalogue, checked when it is made.
+
+    Args:
+        name: the OpenTelemetry name, for instance ``job_wait`` or ``gen_ai.client.token.usage``.
+        kind: counter, up-down counter, gauge or histogram.
+        unit: a UCUM unit (``s``, ``By``, ``%``) or an annotation for things counted (``{job}``).
+        labels: the attribute names every measurement carries, in the order shown.
+        description: one sentence; Prometheus's help text.
+        buckets: the upper bounds of a histogram, rising, without infinity; in the metric's unit.
+        max_series: how many label sets are kept apart before the rest go to one overflow
+            series; None takes the service's setting.
+        expire_after_seconds: a gauge series not set for this long is forgotten; None keeps it.
+
+    Raises:
+        DeclarationError: something does not fit; the message says what would be right.
+    """
+
+    name: str
+    kind: Kind
+    unit: str = ""
+    labels: tuple[str, ...] = ()
+    description: str = ""
+    buckets: tuple[float, ...] = ()
+    max_series: int | None = None
+    expire_after_seconds: float | None = None
+    prometheus_name: str = field(init=False)
+    prometheus_labels: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Check every field, then derive the names that Prometheus shows."""
+        problems = list(self._problems())
+        if problems:
+            raise DeclarationError(f"metric {self.name!r}: " + "; ".join(problems))
+        put = object.__setattr__
+        put(self, "labels", tuple(self.labels))
+        put(self, "buckets", tuple(float(bound) for bound in self.buckets))
+        put(self, "prometheus_name", prometheus_name(self.name, self.unit, counter=self.kind is Kind.COUNTER))
+        put(self, "prometheus_labels", tuple(map(prometheus_label, self.labels)))
+
+    @property
+    def base_name(self) -> str:
+        """The family name without a counter's ``_total``, as OpenMetrics heads the family."""
+        return self.prometheus_name.removesuffix("_total") if self.kind is Kind.COUNTER else self.prometheus_name
+
+    @property
+    def sample_names(self) -> frozenset[str]:
+        """Every name that a line or a heading of this family can carry."""
+        return frozenset({self.base_name, *(self.base_name + suffix for suffix in self.kind.sample_suffixes)})
+
+    @property
+    def unit_suffix(self) -> str:
+        """The unit's word, as in ``# UNIT``; empty where the name carries none."""
+        return unit_suffix(self.unit)
+
+    def _problems(self) -> Iterable[str]:
+        yield from filter(None, (metric_name_problem(self.name), unit_problem(self.unit)))
+        if not isinstance(self.description, str):
+            yield f"description is {self.description!r}: write one sentence of text"
+        yield from _label_problems(self.labels)
+        yield from self._bucket_problems()
+        if self.max_series is not None and not (type(self.max_series) is int and self.max_series > 0):
+            yield f"max_series is {self.max_series!r}: a whole number of series above 0"
+        yield from self._expiry_problems()
+
+    def _bucket_problems(self) -> Iterable[str]:
+        if self.kind is not Kind.HISTOGRAM:
+            if self.buckets:
+                yield f"a {self.kind.value} has no buckets: leave them out or declare a histogram"
+            return
+        if not self.buckets:
+            yield "a histogram needs at least one bucket bound, for instance buckets=(0.1, 1, 10)"
+        elif not all(_is_finite_number(bound) for bound in self.buckets):
+            yield f"buckets {self.buckets!r} are not all finite numbers: leave infinity out, it is added"
+        elif any(low >= high for low, high in pairwise(self.buckets)):
+            rising = tuple(sorted(set(self.buckets)))
+            yield f"buckets {self.buckets!r} do not rise: write {rising!r}"
+
+    def _expiry_problems(self) -> Iterable[str]:
+        if self.expire_after_seconds is None:
+            return
+        if self.kind is not Kind.GAUGE:
+            yield f"only gauges expire, and this is a {self.kind.value}: leave expire_after_seconds out"
+        elif not _is_finite_number(self.expire_after_seconds) or self.expire_after_seconds <= 0:
+            yield f"expire_after_seconds is {self.expire_after_seconds!r}: a number of seconds above 0"
+
+
+def _label_problems(labels: Sequence[str]) -> Iterable[str]:
+    if isinstance(labels, str):
+        yield f"labels is one string: write a tuple, labels=({labels!r},)"
+        return
+    yield from filter(None, map(label_name_problem, labels))
+    shown = [prometheus_label(label) for label in labels if isinstance(label, str)]
+    for label in sorted({label for label in shown if shown.count(label) > 1}):
+        yield f"the label {label!r} is there more than once in Prometheus's form: each label needs its own name"
+
+
+def _is_finite_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

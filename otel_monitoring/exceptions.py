@@ -1,0 +1,54 @@
+"""Everything that otel_monitoring raises on purpose.
+
+.. code-block:: text
+
+    MonitoringError
+    ├── ConfigurationError     a setting is unknown or has a bad value
+    ├── DeclarationError       a metric is declared wrongly, or differently from before
+    ├── MeasurementError       a measurement does not fit its metric (only with ``strict``)
+    ├── ExtraMissingError      a feature needs an optional dependency that is not installed
+    └── ServerError            the stand-alone metrics server cannot start
+
+Recording raises nothing unless ``strict`` is set: a service must not fail because of
+what watches it.  Declaring and configuring always raise, since they run at start.
+"""
+
+from __future__ import annotations
+
+
+class MonitoringError(Exception):
+    """The base of every exception of this package."""
+
+
+class ConfigurationError(MonitoringError, ValueError):
+    """One or more settings are wrong; the message lists every problem at once."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"{len(problems)} problem(s) in the settings:\n{lines}")
+
+
+class DeclarationError(MonitoringError, ValueError):
+    """A metric's declaration is refused; the message says what would be right."""
+
+
+class MeasurementError(MonitoringError, ValueError):
+    """A measurement was dropped; raised only where ``strict`` is set.
+
+    Attributes:
+        reason: the value of the label ``reason`` under which it was counted in
+            ``monitoring_dropped_total``.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class ExtraMissingError(MonitoringError, ImportError):
+    """What was asked for comes with an extra that is not installed."""
+
+
+class ServerError(MonitoringError, OSError):
+    """The stand-alone metrics server cannot listen where it was told to."""

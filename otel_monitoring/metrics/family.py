@@ -1,0 +1,260 @@
+"""A metric's series: made on first use, within a budget, and removed again."""
+
+from __future__ import annotations
+
+import time
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+from otel_monitoring.catalogue import prometheus_label
+from otel_monitoring.metrics.series import DETACHED, Series
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Hashable, Mapping
+
+    from otel_monitoring.catalogue import Declaration
+    from otel_monitoring.metrics.incidents import Incidents
+    from otel_monitoring.metrics.pages import Pages, Slots
+    from otel_monitoring.metrics.space import Space
+
+S = TypeVar("S", bound=Series)
+
+
+class Family(Generic[S]):
+    """All series of one metric.
+
+    Args:
+        declaration: the metric.
+        make: the class of its series.
+        number: its place in the pages' list of known label sets.
+        max_series: the budget; label sets beyond it share one overflow series.
+        pages, space, lock, incidents: the registry's own, shared by all its families.
+        count_overflow: called for each measurement that goes to the overflow series.
+
+    Attributes:
+        series: the series by their label values, as ``pick`` takes them from attributes.
+        overflow: where the label sets beyond the budget are added up, once there are some.
+        version: rises whenever a series is removed, for those who keep what they made of them.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        make: type[S],
+        *,
+        number: int,
+        max_series: int,
+        pages: Pages,
+        space: Space,
+        lock: threading.RLock,
+        incidents: Incidents,
+        count_overflow: Callable[[str], None],
+    ) -> None:
+        self.declaration = declaration
+        self.number = number
+        self.max_series = max_series
+        self.local: Any = pages.local
+        self.buckets = declaration.buckets
+        self.pick: Callable[[Any], Hashable] = itemgetter(*declaration.labels) if declaration.labels else tuple
+        self.version = 0
+        self.overflow: S | None = None
+        self.incidents = incidents
+        self._make = make
+        self._width = make.slots_needed(declaration.buckets)
+        self.series: dict[Hashable, S] = {}
+        self._removed: WeakValueDictionary[tuple[str, ...] | None, S] = WeakValueDictionary()
+        self._lost: S | None = None
+        self._pages = pages
+        self._space = space
+        self._lock = lock
+        self._count_overflow = count_overflow
+
+    def __len__(self) -> int:
+        """Return how many series there are, the overflow series not counted."""
+        return len(self.series)
+
+    def all_series(self) -> list[S]:
+        """Return the series there are now, in the order in which they were made."""
+        return [*self.series.copy().values(), *([self.overflow] if self.overflow is not None else [])]
+
+    def series_for(self, attributes: Mapping[str, object] | None) -> S | None:
+        """Return the series of these attributes, made where it is new.
+
+        None says that the attributes do not fit and the measurement was dropped.
+        """
+        labels = self._label_values(attributes or {})
+        if labels is None:
+            return None
+        series = self._within_budget(labels)
+        if series is self.overflow:
+            return series
+        # A label set is learned by this thread under the lock, as it is removed under the lock.
+        with self._lock:
+            if series.slot != DETACHED:
+                self._pages.known(self.number)[_key(labels)] = series.slot
+        return series
+
+    def lost(self) -> S:
+        """Return a series that shows nowhere, for a caller whose labels were wrong."""
+        with self._lock:
+            if self._lost is None:
+                slot, _ = self._space.take(self._width)
+                self._lost = self._make(self, (), slot, time.time())
+            return self._lost
+
+    def place_of(self, series: Series) -> tuple[Slots, int]:
+        """Return this thread's page, long enough for the series, and the series' first slot.
+
+        A series that was removed is registered anew, from zero: whoever kept it and goes
+        on recording is heard.
+        """
+        slot = series.slot
+        if slot == DETACHED:
+            slot = (self._within_budget(series.labels) if series.labels is not None else self._overflowing()).slot
+        return self._pages.reach(slot + self._width), slot
+
+    def remove(self, attributes: Mapping[str, object]) -> bool:
+        """Remove one series and give its slots back; tell whether it was there."""
+        labels = self._label_values(attributes)
+        if labels is None:
+            return False
+        return self._remove(_key(labels))
+
+    def clear(self) -> None:
+        """Remove every series, the overflow series too."""
+        for key in list(self.series):
+            self._remove(key)
+        with self._lock:
+            if self.overflow is not None:
+                self._detach(self.overflow)
+                self.overflow = None
+                self.version += 1
+
+    def checked(self, amount: object, *, lowest: float, finite: bool = True) -> float | None:
+        """Return the amount as a float, or drop the measurement and return None."""
+        number = _as_float(amount)
+        if number is None:
+            return self._drop("not_a_number", lambda: f"{amount!r} ({type(amount).__name__}) is not a number")
+        if finite and (number != number or number in (float("inf"), -float("inf"))):  # noqa: PLR0124 (NaN)
+            return self._drop("not_finite", lambda: f"{amount!r} would spoil every sum it is added to")
+        if number < lowest:
+            kind = self.declaration.kind.value
+            return self._drop("negative", lambda: f"{amount!r} is negative, and a {kind} takes only {lowest:g} and more")
+        return number
+
+    def _drop(self, reason: str, problem: Callable[[], str]) -> None:
+        name = self.declaration.prometheus_name
+        self.incidents.drop(reason, name, lambda: f"{name}: {problem()}")
+
+    def _remove(self, key: Hashable) -> bool:
+        with self._lock:
+            series = self.series.pop(key, None)
+            if series is None:
+                return False
+            self.version += 1
+            self._pages.forget(self.number, key)
+            self._detach(series)
+            return True
+
+    def _label_values(self, attributes: Mapping[str, object]) -> tuple[str, ...] | None:
+        declared = self.declaration.labels
+        if len(attributes) == len(declared):
+            try:
+                return tuple([_as_label_value(attributes[name]) for name in declared])
+            except KeyError:
+                shown = {prometheus_label(str(name)): value for name, value in attributes.items()}
+                if shown.keys() == set(self.declaration.prometheus_labels):
+                    return tuple([_as_label_value(shown[name]) for name in self.declaration.prometheus_labels])
+        self._drop("wrong_labels", lambda: _label_problem(declared, attributes))
+        return None
+
+    def _within_budget(self, labels: tuple[str, ...]) -> S:
+        key = _key(labels)
+        series = self.series.get(key)
+        if series is not None:
+            return series
+        with self._lock:
+            if len(self.series) < self.max_series or key in self.series:
+                return self.series.get(key) or self.series.setdefault(key, self._new(labels))
+        name = self.declaration.prometheus_name
+        self._count_overflow(name)
+        self.incidents.warn_once("overflow", name, lambda: self._overflow_message(labels))
+        return self._overflowing()
+
+    def _overflowing(self) -> S:
+        if self.overflow is None:
+            with self._lock:
+                self.overflow = self.overflow or self._new(None)
+        return self.overflow
+
+    def _new(self, labels: tuple[str, ...] | None) -> S:
+        """Return a series with slots of its own; the very object that was removed, where someone kept it."""
+        slot, used = self._space.take(self._width)
+        if used:
+            self._pages.clear(slot, slot + self._width)
+        series = self._removed.pop(labels, None)
+        if series is None:
+            return self._make(self, labels, slot, time.time())
+        series.created = time.time()
+        series.slot = slot
+        return series
+
+    def _detach(self, series: S) -> None:
+        self._space.give_back(series.slot, self._width)
+        series.slot = DETACHED
+        self._removed[series.labels] = series
+
+    def _overflow_message(self, labels: tuple[str, ...]) -> str:
+        shown = [series.labels or () for series in self.series.copy().values()]
+        distinct = [len(set(values)) for values in zip(*shown, strict=True)]
+        worst = distinct.index(max(distinct))
+        return (
+            f"{self.declaration.prometheus_name} has {self.max_series} series, its budget; further label sets are "
+            f"added up in one series with otel_metric_overflow=\"true\". The label {self.declaration.labels[worst]!r} "
+            f"has {distinct[worst]} values, the latest {labels[worst]!r}: does it hold an id, a path or a text? "
+            "Drop it, or raise max_series"
+        )
+
+
+def _key(labels: tuple[str, ...]) -> Hashable:
+    """Return what ``itemgetter`` gives for these label values: one label comes bare."""
+    return labels[0] if len(labels) == 1 else labels
+
+
+def _as_float(amount: object) -> float | None:
+    if isinstance(amount, str | bytes | bytearray) or not (hasattr(amount, "__float__") or hasattr(amount, "__index__")):
+        return None
+    try:
+        return float(amount)  # type: ignore[arg-type]
+    except OverflowError:
+        return float("inf")
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+
+
+def _as_label_value(value: object) -> str:
+    """Return a label value as text that UTF-8 can carry.
+
+    Booleans are written as OpenTelemetry's exporter writes them, None is the empty
+    value, which Prometheus takes for an absent label, and lone surrogates are spelled out.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str.__str__(value) if isinstance(value, str) else str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace").decode()
+    return text
+
+
+def _label_problem(declared: tuple[str, ...], attributes: Mapping[str, object]) -> str:
+    missing = [name for name in declared if name not in attributes]
+    unknown = [name for name in attributes if name not in declared]
+    parts = [f"missing {missing}" if missing else "", f"not declared {unknown}" if unknown else ""]
+    right = ", ".join(f"{name!r}: …" for name in declared)
+    return f"wrong labels ({'; '.join(filter(None, parts))}): the right ones are {{{right}}}"

@@ -1,0 +1,82 @@
+"""What goes wrong in the monitoring: counted, logged once, never raised into the application."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from otel_monitoring.exceptions import MeasurementError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+logger = logging.getLogger("otel_monitoring")
+
+LOGGED_AT_MOST = 1000
+"""Different complaints that are logged in the life of a process; counting goes on after."""
+
+
+class CountDropped(Protocol):
+    """Counts one dropped measurement under a reason."""
+
+    def __call__(self, reason: str) -> None: ...
+
+
+class Incidents:
+    """Hears of every measurement that does not fit and of every fault of our own.
+
+    Args:
+        strict: raise instead of counting, as tests want it.
+        count: called with the reason of each measurement that is dropped.
+    """
+
+    def __init__(self, *, strict: bool, count: CountDropped) -> None:
+        self.strict = strict
+        self._count = count
+        self._logged: set[tuple[str, str]] = set()
+
+    def drop(self, reason: str, about: str, message: Callable[[], str]) -> None:
+        """Count a measurement that is dropped and log the first of its kind.
+
+        Args:
+            reason: one word of few, the label under which it is counted.
+            about: the metric; with the reason it makes the kind that is logged once.
+            message: makes the text, called only where it is wanted.
+
+        Raises:
+            MeasurementError: with ``strict``.
+        """
+        if self.strict:
+            raise MeasurementError(reason, message())
+        self._count(reason)
+        if self._is_first(reason, about):
+            logger.warning("measurement dropped, later ones like it silently: %s", message())
+
+    def warn_once(self, kind: str, about: str, message: Callable[[], str]) -> None:
+        """Log a warning the first time that this kind is seen with this subject."""
+        if self._is_first(kind, about):
+            logger.warning("%s", message())
+
+    @contextmanager
+    def contained(self, doing: str) -> Iterator[None]:
+        """Keep a fault of our own from reaching the application.
+
+        Every part that runs inside the application's calls, and is not the recording
+        itself, runs inside of this.  With ``strict`` the fault goes on its way.
+        """
+        try:
+            yield
+        except Exception:
+            if self.strict:
+                raise
+            self._count("internal")
+            if self._is_first("internal", doing):
+                logger.warning("fault inside the monitoring while %s; the application is not affected", doing, exc_info=True)
+
+    def _is_first(self, kind: str, about: str) -> bool:
+        seen = self._logged
+        if (kind, about) in seen or len(seen) >= LOGGED_AT_MOST:
+            return False
+        seen.add((kind, about))
+        return True
