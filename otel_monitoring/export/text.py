@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import accumulate, compress
 from math import isfinite, isnan
 from operator import mod
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from otel_monitoring.catalogue import OVERFLOW_LABEL, Declaration, Kind
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from otel_monitoring.metrics.family import Family
-    from otel_monitoring.metrics.pages import Slots
     from otel_monitoring.metrics.series import Series
     from otel_monitoring.metrics.snapshot import Snapshot
+
+K = TypeVar("K")
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -66,8 +67,8 @@ class Exposition:
         self._registry = registry
         self._third_party = third_party
         self._created = created
-        self._text: WeakKeyDictionary[Family[Any], _FamilyLines] = WeakKeyDictionary()
-        self._openmetrics: WeakKeyDictionary[Family[Any], _FamilyLines] = WeakKeyDictionary()
+        self._text: WeakKeyDictionary[Family[Any], _FamilyLines[Any]] = WeakKeyDictionary()
+        self._openmetrics: WeakKeyDictionary[Family[Any], _FamilyLines[Any]] = WeakKeyDictionary()
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
         """Return the exposition and its content type.
@@ -85,7 +86,8 @@ class Exposition:
         for family in snapshot.families:
             lines = kept.get(family)
             if lines is None:
-                lines = kept[family] = _FamilyLines(family, openmetrics=openmetrics, created=openmetrics and self._created)
+                make = _LINES[family.declaration.kind]
+                lines = kept[family] = make(family, openmetrics=openmetrics, created=openmetrics and self._created)
             yield lines.render(snapshot)
         if self._third_party is not None:
             yield self._third_party.render(openmetrics=openmetrics)
@@ -114,110 +116,129 @@ def _quality(text: str) -> float:
         return 0.0
 
 
-class _FamilyLines:
+class _FamilyLines(Generic[K]):
     """The lines of one metric in one format.
 
-    For each series there is a template: its lines, ready but for the numbers.  Templates are
-    kept between scrapes; they grow with the family and are made anew when a series was removed.
+    What can be prepared of a series' lines is kept between scrapes; it grows with the
+    family and is prepared anew when a series was removed.
     """
 
     def __init__(self, family: Family[Any], *, openmetrics: bool, created: bool) -> None:
-        self._family = family
-        self._layout = _LAYOUTS[family.declaration.kind]
+        self.family = family
+        self.declaration = family.declaration
+        self.created = created and self.declaration.kind in _WITH_CREATED
         self._heading = _heading(family.declaration, openmetrics=openmetrics)
-        self._created = created
-        self._kept: tuple[int, list[Series], list[str]] = (family.version, [], [])
+        self._kept: tuple[int, list[Series], list[K]] = (family.version, [], [])
 
     def render(self, snapshot: Snapshot) -> str:
         """Return the heading and all lines, or nothing where no series has a value."""
-        series, templates = self._current()
-        numbers = self._layout.numbers(snapshot, self._family, series)
-        lines = "".join(map(mod, compress(templates, numbers.shown), numbers.filled))
+        lines = "".join(self.lines(snapshot, *self._current()))
         return self._heading + lines if lines else ""
 
-    def _current(self) -> tuple[list[Series], list[str]]:
+    def lines(self, snapshot: Snapshot, series: list[Series], kept: list[K]) -> Iterable[str]:
+        """Fill each series' numbers into what is kept of it."""
+        raise NotImplementedError
+
+    def prepare(self, series: Series) -> K:
+        """Return what is kept of one series."""
+        raise NotImplementedError
+
+    def _current(self) -> tuple[list[Series], list[K]]:
         # Renderers of several threads may be here at once: what is kept is replaced as a whole.
-        version, known, templates = self._kept
-        now, series = self._family.version, self._family.all_series()
+        version, known, kept = self._kept
+        now, series = self.family.version, self.family.all_series()
         if now != version or series[: len(known)] != known:
-            templates = []
-        templates = templates + [self._template(one) for one in series[len(templates) :]]
-        self._kept = (now, series, templates)
-        return series, templates
-
-    def _template(self, series: Series) -> str:
-        declaration = self._family.declaration
-        labels = _labels(declaration, series).replace("%", "%%")
-        lines = list(self._layout.lines(declaration, labels))
-        if self._created and declaration.kind in _WITH_CREATED:
-            lines.append(f"{_sample(declaration.base_name + '_created', labels)} {series.created:.3f}")
-        return "\n".join(lines) + "\n"
+            kept = []
+        kept = kept + [self.prepare(one) for one in series[len(kept) :]]
+        self._kept = (now, series, kept)
+        return series, kept
 
 
-class _Numbers(NamedTuple):
-    """What fills a family's templates.
+class _SumLines(_FamilyLines[tuple[str, ...]]):
+    """Counters and up-down counters: one number each.
 
-    Attributes:
-        shown: for each series, whether it has a value.
-        filled: for each series shown, what goes into its template.
+    One line is filled for all series; kept of each are its label values, escaped, which
+    are the series' own where nothing had to be.
     """
 
-    shown: list[bool]
-    filled: Iterable[object]
+    def __init__(self, family: Family[Any], *, openmetrics: bool, created: bool) -> None:
+        super().__init__(family, openmetrics=openmetrics, created=created)
+        labels = ",".join(f'{name}="%s"' for name in self.declaration.prometheus_labels)
+        self._line = self._lines_with(labels)
+        self._overflow_line = self._lines_with(f'{OVERFLOW_LABEL}="true"')
+
+    def prepare(self, series: Series) -> tuple[str, ...]:
+        labels = series.labels or ()
+        escaped = tuple(value.translate(_LABEL_ESCAPES) for value in labels)
+        return labels if escaped == labels else escaped
+
+    def lines(self, snapshot: Snapshot, series: list[Series], kept: list[tuple[str, ...]]) -> Iterable[str]:
+        values = self.values(snapshot, series)
+        shown = [value is not None for value in values]
+        texts = _texts([value for value in values if value is not None])
+        for one, labels, text in zip(compress(series, shown), compress(kept, shown), texts, strict=True):
+            line = self._overflow_line if one.labels is None else self._line
+            yield line % ((*labels, text, *labels, one.created) if self.created else (*labels, text))
+
+    def values(self, snapshot: Snapshot, series: list[Series]) -> list[float | None]:
+        """Return each series' number, None where it has none."""
+        slots = snapshot.slots
+        end = len(slots)
+        return [slots[slot] if slot < end else None for slot in [one.slot for one in series]]
+
+    def _lines_with(self, labels: str) -> str:
+        line = f"{_sample(self.declaration.prometheus_name, labels)} %s\n"
+        if self.created:
+            line += f"{_sample(self.declaration.base_name + '_created', labels)} %.3f\n"
+        return line
 
 
-class _SumLayout:
-    """Counters and up-down counters: one number each."""
-
-    def lines(self, declaration: Declaration, labels: str) -> Iterator[str]:
-        yield f"{_sample(declaration.prometheus_name, labels)} %s"
-
-    def numbers(self, snapshot: Snapshot, family: Family[Any], series: list[Series]) -> _Numbers:
-        slots, values = _slots_within(snapshot, family, series)
-        return _Numbers([slot is not None for slot in slots], _texts([values[slot] for slot in slots if slot is not None]))
-
-
-class _GaugeLayout(_SumLayout):
+class _GaugeLines(_SumLines):
     """Gauges: the number that was set last, where one was."""
 
-    def numbers(self, snapshot: Snapshot, family: Family[Any], series: list[Series]) -> _Numbers:
-        values = [snapshot.gauge(one) for one in series]
-        return _Numbers([value is not None for value in values], _texts([value for value in values if value is not None]))
+    def values(self, snapshot: Snapshot, series: list[Series]) -> list[float | None]:
+        return [snapshot.gauge(one) for one in series]
 
 
-class _HistogramLayout:
-    """Histograms: a line for each bucket, then the sum and the count."""
+class _HistogramLines(_FamilyLines[str]):
+    """Histograms: a line for each bucket, then the sum and the count.
 
-    def lines(self, declaration: Declaration, labels: str) -> Iterator[str]:
-        comma = "," if labels else ""
-        for bound in (*map(bound_text, declaration.buckets), "+Inf"):
-            yield f'{declaration.prometheus_name}_bucket{{{labels}{comma}le="{bound}"}} %d'
-        yield f"{_sample(declaration.prometheus_name + '_sum', labels)} %s"
-        yield f"{_sample(declaration.prometheus_name + '_count', labels)} %d"
+    Kept of each series are its lines, ready but for the numbers.
+    """
 
-    def numbers(self, snapshot: Snapshot, family: Family[Any], series: list[Series]) -> _Numbers:
-        slots, values = _slots_within(snapshot, family, series)
-        width = len(family.buckets) + 2
-        found = [slot for slot in slots if slot is not None]
-        sums = _texts([values[slot] for slot in found])
-        counts = (tuple(accumulate(values[slot + 1 : slot + width])) for slot in found)
+    def prepare(self, series: Series) -> str:
+        labels = _labels(self.declaration, series).replace("%", "%%")
+        return "".join(f"{line}\n" for line in self._lines_with(labels, series.created))
+
+    def lines(self, snapshot: Snapshot, series: list[Series], kept: list[str]) -> Iterable[str]:
+        slots = snapshot.slots
+        width = len(self.family.buckets) + 2
+        found = [one.slot for one in series]
+        shown = [slot <= len(slots) - width for slot in found]
+        starts = list(compress(found, shown))
+        sums = _texts([slots[start] for start in starts])
+        counts = (tuple(accumulate(slots[start + 1 : start + width])) for start in starts)
         filled = ((*cumulative, total, cumulative[-1]) for cumulative, total in zip(counts, sums, strict=True))
-        return _Numbers([slot is not None for slot in slots], filled)
+        return map(mod, compress(kept, shown), filled)
+
+    def _lines_with(self, labels: str, created: float) -> Iterator[str]:
+        name = self.declaration.prometheus_name
+        comma = "," if labels else ""
+        for bound in (*map(bound_text, self.declaration.buckets), "+Inf"):
+            yield f'{name}_bucket{{{labels}{comma}le="{bound}"}} %d'
+        yield f"{_sample(name + '_sum', labels)} %s"
+        yield f"{_sample(name + '_count', labels)} %d"
+        if self.created:
+            yield f"{_sample(name + '_created', labels)} {created:.3f}"
 
 
-_LAYOUTS: dict[Kind, _SumLayout | _HistogramLayout] = {
-    Kind.COUNTER: _SumLayout(),
-    Kind.UP_DOWN_COUNTER: _SumLayout(),
-    Kind.GAUGE: _GaugeLayout(),
-    Kind.HISTOGRAM: _HistogramLayout(),
+_LINES: dict[Kind, type[_FamilyLines[Any]]] = {
+    Kind.COUNTER: _SumLines,
+    Kind.UP_DOWN_COUNTER: _SumLines,
+    Kind.GAUGE: _GaugeLines,
+    Kind.HISTOGRAM: _HistogramLines,
 }
 _WITH_CREATED = frozenset({Kind.COUNTER, Kind.HISTOGRAM})
-
-
-def _slots_within(snapshot: Snapshot, family: Family[Any], series: list[Series]) -> tuple[list[int | None], Slots]:
-    """Return each series' slot, None of those made or removed since the snapshot, and all slots."""
-    last = len(snapshot.slots) - (len(family.buckets) + 2 if family.buckets else 1)
-    return [one.slot if one.slot <= last else None for one in series], snapshot.slots
 
 
 def _texts(values: list[float]) -> Iterable[str]:

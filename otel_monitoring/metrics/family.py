@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -65,6 +66,7 @@ class Family(Generic[S]):
         self._width = make.slots_needed(declaration.buckets)
         self.series: dict[Hashable, S] = {}
         self._removed: WeakValueDictionary[tuple[str, ...] | None, S] = WeakValueDictionary()
+        self._watchers: list[Callable[[], None]] = []
         self._lost: S | None = None
         self._pages = pages
         self._space = space
@@ -136,17 +138,23 @@ class Family(Generic[S]):
         """Return the amount as a float, or drop the measurement and return None."""
         number = _as_float(amount)
         if number is None:
-            return self._drop("not_a_number", lambda: f"{amount!r} ({type(amount).__name__}) is not a number")
-        if finite and (number != number or number in (float("inf"), -float("inf"))):  # noqa: PLR0124 (NaN)
-            return self._drop("not_finite", lambda: f"{amount!r} would spoil every sum it is added to")
-        if number < lowest:
+            self._drop("not_a_number", lambda: f"a value of type {type(amount).__name__} is not a number")
+        elif finite and not math.isfinite(number):
+            self._drop("not_finite", lambda: f"{number} would spoil every sum it is added to")
+        elif number < lowest:
             kind = self.declaration.kind.value
-            return self._drop("negative", lambda: f"{amount!r} is negative, and a {kind} takes only {lowest:g} and more")
-        return number
+            self._drop("negative", lambda: f"{number} is negative, and a {kind} takes only {lowest:g} and more")
+        else:
+            return number
+        return None
 
     def _drop(self, reason: str, problem: Callable[[], str]) -> None:
         name = self.declaration.prometheus_name
         self.incidents.drop(reason, name, lambda: f"{name}: {problem()}")
+
+    def watch(self, removed: Callable[[], None]) -> None:
+        """Have a function called whenever a series was removed, for those who keep slot numbers."""
+        self._watchers.append(removed)
 
     def _remove(self, key: Hashable) -> bool:
         with self._lock:
@@ -205,6 +213,8 @@ class Family(Generic[S]):
         self._space.give_back(series.slot, self._width)
         series.slot = DETACHED
         self._removed[series.labels] = series
+        for removed in self._watchers:
+            removed()
 
     def _overflow_message(self, labels: tuple[str, ...]) -> str:
         shown = [series.labels or () for series in self.series.copy().values()]

@@ -45,6 +45,7 @@ class Registry:
     Attributes:
         catalogue: what is declared.
         incidents: hears of what goes wrong.
+        local: the pages' thread-local face, for those who record to several series at once.
         clock_offset: what added to ``time.perf_counter()`` gives seconds since 1970; kept
             true at each snapshot.  For those who have the one and need the other cheaply.
     """
@@ -58,6 +59,7 @@ class Registry:
         self._max_series = max_series
         self._lock = threading.RLock()
         self._pages = Pages()
+        self.local: Any = self._pages.local
         self._space = Space(perf_counter)
         self._instruments: dict[str, Instrument] = {}
         self._families: list[Family[Any]] = []

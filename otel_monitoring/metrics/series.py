@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_monitoring.metrics.pages import Slots
 
@@ -44,6 +44,10 @@ class Home(Protocol):
 
     def place_of(self, series: Series) -> tuple[Slots, int]:
         """Return this thread's page, long enough for the series, and the series' first slot."""
+        ...
+
+    def watch(self, removed: Callable[[], None]) -> None:
+        """Have a function called whenever a series was removed."""
         ...
 
     def checked(self, amount: object, *, lowest: float, finite: bool = True) -> float | None:
@@ -74,6 +78,19 @@ class Series:
     def slots_needed(cls, buckets: Sequence[float]) -> int:
         """Return how many slots one series takes."""
         return cls.width + (len(buckets) + 1 if buckets else 0)
+
+
+    def reach(self) -> tuple[Slots, int]:
+        """Return this thread's page, long enough for the series, and the series' first slot now.
+
+        For those who record to several series at once and know the slots' layout: the slot
+        holds until ``watch`` tells of a removal.
+        """
+        return self._home.place_of(self)
+
+    def watch(self, removed: Callable[[], None]) -> None:
+        """Have a function called whenever a series of this metric was removed."""
+        self._home.watch(removed)
 
 
 class CounterSeries(Series):

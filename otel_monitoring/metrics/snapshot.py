@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     AnyFamily = Family[Any]
 
 
-class Distribution(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Distribution:
     """A histogram's value.
 
     Attributes:
