@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from otel_monitoring.metrics.family import Family
+    from otel_monitoring.metrics.incidents import Incidents
     from otel_monitoring.metrics.series import Series
     from otel_monitoring.metrics.snapshot import Snapshot
 
@@ -40,6 +41,8 @@ _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 class TakeSnapshot(Protocol):
     """Whatever can be asked for a snapshot: the registry."""
+
+    incidents: Incidents
 
     def snapshot(self) -> Snapshot:
         """Read all series."""
@@ -63,7 +66,9 @@ class Exposition:
         created: whether OpenMetrics shows when each counter and histogram came to be.
     """
 
-    def __init__(self, registry: TakeSnapshot, third_party: ThirdPartyText | None = None, *, created: bool = True) -> None:
+    def __init__(
+        self, registry: TakeSnapshot, third_party: ThirdPartyText | None = None, *, created: bool = True
+    ) -> None:
         self._registry = registry
         self._third_party = third_party
         self._created = created
@@ -90,9 +95,15 @@ class Exposition:
                 lines = kept[family] = make(family, openmetrics=openmetrics, created=openmetrics and self._created)
             yield lines.render(snapshot)
         if self._third_party is not None:
-            yield self._third_party.render(openmetrics=openmetrics)
+            yield self._foreign(self._third_party, openmetrics=openmetrics)
         if openmetrics:
             yield "# EOF\n"
+
+    def _foreign(self, third_party: ThirdPartyText, *, openmetrics: bool) -> str:
+        # What others have to show must not keep us from showing our own.
+        with self._registry.incidents.contained("rendering third-party instruments"):
+            return third_party.render(openmetrics=openmetrics)
+        return ""
 
 
 def prefers_openmetrics(accept: str | None) -> bool:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("otel_monitoring")
 
+REASONS = ("wrong_labels", "not_a_number", "not_finite", "negative", "unknown_metric", "internal")
+"""Why measurements are dropped; each is counted from 0 on, so that ``rate()`` sees the first."""
+
 LOGGED_AT_MOST = 1000
 """Different complaints that are logged in the life of a process; counting goes on after."""
 

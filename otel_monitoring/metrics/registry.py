@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from otel_monitoring.catalogue import Catalogue, Declaration, Kind
 from otel_monitoring.catalogue.shipped import MONITORING_DROPPED, MONITORING_OVERFLOW, MONITORING_SERIES, SHIPPED
 from otel_monitoring.metrics.family import Family
-from otel_monitoring.metrics.incidents import Incidents
+from otel_monitoring.metrics.incidents import REASONS, Incidents
 from otel_monitoring.metrics.instruments import Counter, Gauge, Histogram, UpDownCounter
 from otel_monitoring.metrics.pages import Pages
 from otel_monitoring.metrics.series import CounterSeries, GaugeSeries, HistogramSeries, Series, UpDownCounterSeries
@@ -67,6 +67,8 @@ class Registry:
         for declaration in shipped:
             self.catalogue.declare(declaration)
         self._dropped = self.counter(MONITORING_DROPPED)
+        for reason in REASONS:
+            self._dropped.labels(reason=reason)
         self._overflow = self.counter(MONITORING_OVERFLOW)
         self._series = self.gauge(MONITORING_SERIES)
         _registries.add(self)
@@ -129,9 +131,10 @@ class Registry:
         return snapshot
 
     def _read(self) -> Snapshot:
-        families = tuple(family for family in self._families if family.series)
-        for family in families:
-            self._series.set(len(family), {"metric": family.declaration.prometheus_name})
+        for family in self._families.copy():
+            if family.series:
+                self._series.set(len(family), {"metric": family.declaration.prometheus_name})
+        families = tuple(family for family in self._families.copy() if family.series)
         # The end is taken before the pages are: a series made in between is simply not shown yet.
         end = self._space.end
         slots = self._pages.total(end)

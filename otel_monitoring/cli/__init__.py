@@ -1,0 +1,54 @@
+"""The command line: thin commands, each of which imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from otel_monitoring import __version__
+from otel_monitoring.exceptions import MonitoringError
+
+application = typer.Typer(
+    name="otel-monitoring",
+    help="Metrics, errors and dashboards of Python services and agents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
+    if wanted:
+        typer.echo(f"otel-monitoring {__version__}")
+        raise typer.Exit
+
+
+@application.callback()
+def options(
+    *,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Metrics, errors and dashboards of Python services and agents."""
+
+
+@application.command()
+def demo(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the example application; 0 takes any free one.")] = 8000,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Stop after so long; without it, Ctrl-C stops.")] = None,
+    requests_per_second: Annotated[float, typer.Option(min=0.1, max=1000, help="Traffic to make.")] = 40,
+) -> None:
+    """Run the example system under its own traffic and show what it measures."""
+    from otel_monitoring.cli.demo import run_demo  # noqa: PLC0415 (a verb imports its room when it runs)
+
+    run_demo(port=port, seconds=seconds, requests_per_second=requests_per_second)
+
+
+def main() -> None:
+    """Run the command line; what is wrong is said in one line and ends with exit code 1."""
+    try:
+        application()
+    except MonitoringError as error:
+        typer.echo(f"otel-monitoring: {error}", err=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,555 @@
+"""The one object that an application has: it joins the rooms and holds what they share."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import sys
+import threading
+from contextlib import contextmanager
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
+
+from opentelemetry import metrics as otel
+
+from otel_monitoring.catalogue import Declaration, Kind
+from otel_monitoring.catalogue.shipped import (
+    MONITORING_EXPORT_FAILURES,
+    MONITORING_OVERHEAD,
+    PROSPECT_SCORE,
+    PROSPECT_SCORE_DISTRIBUTION,
+)
+from otel_monitoring.errors import Corridor, CountErrors, ErrorRecord
+from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
+from otel_monitoring.export.text import Exposition
+from otel_monitoring.instrument.operation import Operations
+from otel_monitoring.instrument.rate_limits import RateLimits
+from otel_monitoring.metrics import Counter, Gauge, Histogram, Registry, UpDownCounter
+from otel_monitoring.metrics.meter import CatalogueMeter
+from otel_monitoring.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+    from wsgiref.types import WSGIApplication
+
+    from otel_monitoring.export.asgi import MetricsApp
+    from otel_monitoring.export.bridge import ThirdParty
+    from otel_monitoring.export.pushgateway import Pusher
+    from otel_monitoring.export.server import MetricsServer
+    from otel_monitoring.instrument.operation import Operation
+    from otel_monitoring.logs.emit import ErrorLog
+
+App = TypeVar("App")
+
+GRAFANA_EXTRA = (
+    "{} comes with the extra: pip install 'otel-monitoring[grafana]'; this version of otel-monitoring does not hold it yet"
+)
+
+
+class MonitoringService:
+    """Monitoring of one application: metrics, errors, rate limits and their exposition.
+
+    Constructing it opens no port and talks to nobody but what the settings name; recording
+    works from the first line.  It flushes when the process ends, or when it is left as a
+    context manager.
+
+    Args:
+        config: settings by name, as in ``{"prometheus_push_gateway": "http://pushgateway:9091"}``.
+        settings: the same by keyword; they win over ``config``.  What neither gives comes
+            from the environment (``OTEL_MONITORING_…``, then OpenTelemetry's own variables).
+
+    Raises:
+        ConfigurationError: settings are unknown or wrong; the message lists all of them.
+
+    Attributes:
+        settings: as they are in force.
+        registry: the metrics, from declaration to snapshot.
+    """
+
+    def __init__(self, config: Mapping[str, object] | None = None, **settings: object) -> None:
+        self.settings = Settings.load(config, **settings)
+        self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
+        self._component = self.settings.service_name
+        self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)])
+        self._operations = Operations(self.registry, self._report_exception, self._component)
+        self._rate_limits = RateLimits(self.registry)
+        self._overhead = self.registry.counter(MONITORING_OVERHEAD)
+        self._lock = threading.RLock()
+        self._undo_logging: list[Callable[[], None]] = []
+        self._third_party: ThirdParty | None = None
+        self._pusher: Pusher | None = None
+        self._server: MetricsServer | None = None
+        self._error_log: ErrorLog | None = None
+        if not self.settings.disabled:
+            self._start()
+        self._exposition = Exposition(self.registry, self._third_party, created=self.settings.created_timestamps)
+        atexit.register(self.shutdown)
+
+    # Metrics
+
+    def counter(
+        self,
+        name: str,
+        *,
+        unit: str = "",
+        labels: tuple[str, ...] = (),
+        description: str = "",
+        max_series: int | None = None,
+    ) -> Counter:
+        """Declare a sum that only rises; the same declaration gives the same instrument.
+
+        Args:
+            name: the OpenTelemetry name; Prometheus shows it with the unit and ``_total``.
+            unit: a UCUM unit (``s``, ``By``) or what is counted (``{job}``).
+            labels: the names that every measurement has values for.
+            description: one sentence.
+            max_series: how many label sets are kept apart; None takes the service's setting.
+
+        Raises:
+            DeclarationError: something does not fit, or the name is taken.
+        """
+        return self.registry.counter(
+            Declaration(
+                name=name, kind=Kind.COUNTER, unit=unit, labels=labels, description=description, max_series=max_series
+            )
+        )
+
+    def up_down_counter(
+        self,
+        name: str,
+        *,
+        unit: str = "",
+        labels: tuple[str, ...] = (),
+        description: str = "",
+        max_series: int | None = None,
+    ) -> UpDownCounter:
+        """Declare a sum that rises and falls; arguments and errors are those of ``counter``."""
+        return self.registry.up_down_counter(
+            Declaration(
+                name=name,
+                kind=Kind.UP_DOWN_COUNTER,
+                unit=unit,
+                labels=labels,
+                description=description,
+                max_series=max_series,
+            )
+        )
+
+    def gauge(
+        self,
+        name: str,
+        *,
+        unit: str = "",
+        labels: tuple[str, ...] = (),
+        description: str = "",
+        max_series: int | None = None,
+        expire_after_seconds: float | None = None,
+    ) -> Gauge:
+        """Declare a value that is set; further arguments and errors are those of ``counter``.
+
+        Args:
+            expire_after_seconds: a series not set for so long is forgotten; None keeps it.
+        """
+        return self.registry.gauge(
+            Declaration(
+                name=name,
+                kind=Kind.GAUGE,
+                unit=unit,
+                labels=labels,
+                description=description,
+                max_series=max_series,
+                expire_after_seconds=expire_after_seconds,
+            )
+        )
+
+    def histogram(
+        self,
+        name: str,
+        *,
+        unit: str = "",
+        labels: tuple[str, ...] = (),
+        description: str = "",
+        buckets: tuple[float, ...],
+        max_series: int | None = None,
+    ) -> Histogram:
+        """Declare a distribution; further arguments and errors are those of ``counter``.
+
+        Args:
+            buckets: the upper bounds in the metric's unit, rising, without infinity.
+        """
+        return self.registry.histogram(
+            Declaration(
+                name=name,
+                kind=Kind.HISTOGRAM,
+                unit=unit,
+                labels=labels,
+                description=description,
+                buckets=buckets,
+                max_series=max_series,
+            )
+        )
+
+    @property
+    def meter(self) -> CatalogueMeter:
+        """An OpenTelemetry meter: our instrument for what is declared, the stock SDK's for the rest."""
+        return CatalogueMeter(self.registry, otel.get_meter("otel_monitoring"))
+
+    def record_metric(self, metric_name: str, value: float, labels: Mapping[str, str] | None = None) -> None:
+        """Record to a metric by name: add to a counter, set a gauge, record in a histogram.
+
+        A score goes into ``prospect_score_distribution`` too, as decisions need it.
+
+        Args:
+            metric_name: the Prometheus or the OpenTelemetry name.
+            value: in the metric's unit.
+            labels: a value for each of its labels.
+
+        Raises:
+            MeasurementError: nothing is called so, or the measurement does not fit; only with ``strict``.
+        """
+        instrument = self.registry.find(metric_name)
+        if isinstance(instrument, Counter | UpDownCounter):
+            instrument.add(value, labels)
+        elif isinstance(instrument, Gauge):
+            instrument.set(value, labels)
+            if instrument.declaration is PROSPECT_SCORE:
+                self.registry.histogram(PROSPECT_SCORE_DISTRIBUTION).record(value, labels)
+        elif isinstance(instrument, Histogram):
+            instrument.record(value, labels)
+        else:
+            self.registry.incidents.drop("unknown_metric", str(metric_name), lambda: self._unknown(metric_name))
+
+    def record_rate_limit(
+        self,
+        platform: str,
+        limit_type: str,
+        remaining: float | None = None,
+        reset_time: datetime | float | None = None,
+        *,
+        limit: float | None = None,
+        hit: bool = False,
+    ) -> None:
+        """Record what a platform says of one of its rate limits.
+
+        Args:
+            platform: who limits, for instance ``linkedin``.
+            limit_type: which of its limits, for instance ``api``.
+            remaining: calls left in the current window; 0 or less counts a hit.
+            reset_time: when the window ends: a datetime, in UTC where it names no zone, or
+                seconds since 1970.
+            limit: calls granted for a whole window.
+            hit: the platform has just refused a call; counts a hit whatever remains.
+        """
+        self._rate_limits.record(platform, limit_type, remaining, reset_time=reset_time, limit=limit, hit=hit)
+
+    # Errors
+
+    def log_error(
+        self,
+        error_message: str,
+        error_type: str | None = None,
+        component: str | None = None,
+        context: Mapping[str, object] | None = None,
+        *,
+        exception: BaseException | None = None,
+    ) -> None:
+        """Log an error through structlog and count it once in ``system_errors_total``.
+
+        Args:
+            error_message: one line for people.
+            error_type: one of few words; without it the exception's class, or ``log_error``.
+            component: the part of the service; without it the one bound to structlog's
+                context, or the service.
+            context: whatever helps to understand it.
+            exception: the exception, where there is one; one that was counted before is only logged.
+        """
+        with self.registry.incidents.contained("logging an error"):
+            self._errors().emit(
+                error_message, error_type=error_type, component=component, context=context, exception=exception
+            )
+
+    def configure_logging(
+        self,
+        format: Literal["json", "console"] = "json",  # noqa: A002 (as logging.basicConfig names it)
+        *,
+        level: int | str | None = None,
+        stream: TextIO | None = None,
+    ) -> None:
+        """Set structlog and ``logging`` up together; an application's own configuration is extended, not replaced.
+
+        Args:
+            format: ``json``, one object a line, or ``console``, for people.
+            level: of the root logger; None takes the setting ``log_level``.
+            stream: where to write; None is ``sys.stderr``.
+        """
+        from otel_monitoring.logs.configure import configure  # noqa: PLC0415 (loads structlog)
+
+        chosen = self.settings.log_level if level is None else level
+        undo = configure(self._corridor, default_component=self._component, format=format, level=chosen, stream=stream)
+        self._undo_logging.append(undo)
+
+    # Instrumentation
+
+    def operation(self, name: str | None = None, component: str | None = None) -> Operation:
+        """Return a decorator that measures a function or coroutine function.
+
+        Args:
+            name: the label ``operation``; the function's own name where left out.
+            component: the label ``component``; the service's name where left out.
+        """
+        return self._operations.operation(name, component)
+
+    def instrument(self, app: App, *, metrics_path: str | None = None, excluded: Collection[str] = ()) -> App:
+        """Measure a web application: durations, requests by class of status, unhandled exceptions, spans.
+
+        Args:
+            app: FastAPI, Starlette, or any other ASGI application.
+            metrics_path: where the application shall show the metrics, such as ``/metrics``.
+            excluded: route templates that are not measured, such as ``/health``.
+
+        Returns:
+            The application to serve: the same object for FastAPI and Starlette, another one
+            around it for other ASGI applications.
+
+        Raises:
+            ConfigurationError: the application runs already, or has a route of that path.
+            TypeError: it is no ASGI application.
+        """
+        if self.settings.disabled:
+            return app
+        from otel_monitoring.export.asgi import MetricsApp  # noqa: PLC0415 (only web applications need it)
+        from otel_monitoring.instrument.fastapi import instrument_app, wrap_asgi  # noqa: PLC0415 (as above)
+
+        arguments: dict[str, Any] = {
+            "registry": self.registry,
+            "report": self._report_request,
+            "metrics_path": metrics_path,
+            "metrics_app": MetricsApp(self.exposition),
+            "excluded": excluded,
+        }
+        starlette = getattr(sys.modules.get("starlette.applications"), "Starlette", ())
+        if isinstance(app, starlette):
+            instrument_app(app, **arguments)
+            return app
+        if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):  # noqa: B004
+            wrapped: App = wrap_asgi(app, **arguments)  # type: ignore[arg-type, assignment]
+            return wrapped
+        raise TypeError(f"instrument() takes a FastAPI, Starlette or other ASGI application, and {app!r} is none")
+
+    # Exposition
+
+    def exposition(self, accept: str | None = None) -> tuple[bytes, str]:
+        """Return all metrics as Prometheus takes them, and their content type.
+
+        Args:
+            accept: an HTTP Accept header; OpenMetrics 1.0 where it asks for it, else text 0.0.4.
+        """
+        with self._timed("scrape"):
+            return self._exposition.render(accept)
+
+    def asgi_app(self) -> MetricsApp:
+        """Return an ASGI application that shows the metrics, to be mounted where they shall be."""
+        from otel_monitoring.export.asgi import MetricsApp  # noqa: PLC0415 (only web applications need it)
+
+        return MetricsApp(self.exposition)
+
+    def wsgi_app(self) -> WSGIApplication:
+        """Return a WSGI application that shows the metrics, to be mounted where they shall be."""
+        from otel_monitoring.export.wsgi import metrics_wsgi  # noqa: PLC0415 (only web applications need it)
+
+        return metrics_wsgi(self.exposition)
+
+    def serve(self, port: int | None = None, host: str | None = None) -> MetricsServer:
+        """Serve ``/metrics`` on a port of its own, from threads of its own.
+
+        Args:
+            port: None takes the setting ``prometheus_port`` (9464), 0 any free one.
+            host: None takes the setting ``prometheus_host`` (127.0.0.1).
+
+        Returns:
+            The server, with its ``url``; the one that runs already where there is one.
+
+        Raises:
+            ServerError: the port cannot be had; the message says what to do.
+        """
+        from otel_monitoring.export.access import Access  # noqa: PLC0415 (only those who serve need it)
+        from otel_monitoring.export.server import MetricsServer  # noqa: PLC0415 (as above)
+
+        settings = self.settings
+        with self._lock:
+            if self._server is None or not self._server.running:
+                access = Access(
+                    username=settings.prometheus_username,
+                    password=settings.prometheus_password,
+                    bearer_token=settings.prometheus_bearer_token,
+                    allow=settings.prometheus_allow,
+                )
+                self._server = MetricsServer(
+                    self.exposition,
+                    settings.prometheus_host if host is None else host,
+                    settings.prometheus_port if port is None else port,
+                    access=access,
+                ).start()
+            return self._server
+
+    def push(self, timeout_seconds: float | None = None) -> bool:
+        """Push the metrics to the Pushgateway now.
+
+        Args:
+            timeout_seconds: after which the caller goes on; None takes ``push_timeout_seconds``.
+
+        Returns:
+            Whether the gateway has taken them; a failure raises nothing and is counted.
+
+        Raises:
+            ConfigurationError: there is no ``prometheus_push_gateway``.
+        """
+        return self._pushing().flush(self._push_timeout(timeout_seconds))
+
+    def delete_pushed(self, timeout_seconds: float | None = None) -> bool:
+        """Remove from the Pushgateway what was pushed, and push no more; arguments are those of ``push``."""
+        return self._pushing().delete(self._push_timeout(timeout_seconds))
+
+    # Grafana
+
+    async def create_grafana_dashboard(self, dashboard_data: Mapping[str, object]) -> str:
+        """Create a dashboard and return its uid."""
+        raise ExtraMissingError(GRAFANA_EXTRA.format("create_grafana_dashboard"))
+
+    async def update_grafana_dashboard(self, dashboard_uid: str, dashboard_data: Mapping[str, object]) -> None:
+        """Update a dashboard."""
+        raise ExtraMissingError(GRAFANA_EXTRA.format("update_grafana_dashboard"))
+
+    async def get_grafana_dashboard(self, dashboard_uid: str) -> dict[str, object]:
+        """Return a dashboard."""
+        raise ExtraMissingError(GRAFANA_EXTRA.format("get_grafana_dashboard"))
+
+    async def create_grafana_alert(self, alert_data: Mapping[str, object]) -> str:
+        """Create an alert rule and return its uid."""
+        raise ExtraMissingError(GRAFANA_EXTRA.format("create_grafana_alert"))
+
+    async def get_grafana_alerts(self) -> list[dict[str, object]]:
+        """Return all alert rules."""
+        raise ExtraMissingError(GRAFANA_EXTRA.format("get_grafana_alerts"))
+
+    # Life
+
+    def shutdown(self, timeout_seconds: float | None = None) -> None:
+        """Push a last time and close what is open; nothing happens the second time.
+
+        What has been recorded stays readable, and recording goes on.
+
+        Args:
+            timeout_seconds: all of it takes at most this; None takes ``shutdown_timeout_seconds``.
+        """
+        atexit.unregister(self.shutdown)
+        bound = self.settings.shutdown_timeout_seconds if timeout_seconds is None else timeout_seconds
+        until = monotonic() + bound
+        with self.registry.incidents.contained("shutting down"):
+            if self._pusher is not None:
+                self._pusher.shutdown(until - monotonic())
+            if self._server is not None:
+                self._server.stop(max(0.0, until - monotonic()))
+            if self._third_party is not None:
+                self._third_party.shutdown(max(0.0, until - monotonic()))
+            while self._undo_logging:
+                self._undo_logging.pop()()
+
+    def __enter__(self) -> Self:
+        """Return the service itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Shut it down."""
+        self.shutdown()
+
+    # The pieces
+
+    def _start(self) -> None:
+        settings = self.settings
+        if settings.resources:
+            from otel_monitoring.instrument.resources import ResourceFigures  # noqa: PLC0415 (loads psutil)
+
+            ResourceFigures(self.registry, self._component)
+        if settings.third_party:
+            from otel_monitoring.export.bridge import ThirdParty  # noqa: PLC0415 (loads the SDK)
+
+            self._third_party = ThirdParty(self.registry.catalogue, {"service.name": settings.service_name})
+            self._third_party.attach()
+        if settings.prometheus_push_gateway is not None:
+            self._pusher = self._make_pusher(settings.prometheus_push_gateway)
+            self._pusher.start()
+        if settings.log_format is not None:
+            self.configure_logging("json" if settings.log_format == "json" else "console")
+        else:
+            from otel_monitoring.logs.chain import install  # noqa: PLC0415 (loads structlog)
+
+            self._undo_logging.append(install(self._corridor, self._component))
+
+    def _make_pusher(self, url: str) -> Pusher:
+        import socket  # noqa: PLC0415 (only those who push need it)
+
+        from otel_monitoring.export.pushgateway import Pusher, Pushgateway  # noqa: PLC0415 (loads urllib.request)
+
+        settings = self.settings
+        failures = self.registry.counter(MONITORING_EXPORT_FAILURES).labels(exporter="pushgateway")
+        gateway = Pushgateway(
+            url,
+            settings.push_job or settings.service_name,
+            settings.push_instance or socket.gethostname(),
+            grouping=settings.push_grouping,
+            timeout_seconds=settings.push_timeout_seconds,
+        )
+        return Pusher(
+            gateway,
+            self._render_for_push,
+            incidents=self.registry.incidents,
+            failed=failures.add,
+            interval_seconds=settings.push_interval_seconds or None,
+        )
+
+    def _render_for_push(self, accept: str | None) -> tuple[bytes, str]:
+        with self._timed("push"):
+            return self._exposition.render(accept)
+
+    @contextmanager
+    def _timed(self, activity: str) -> Iterator[None]:
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self._overhead.add(perf_counter() - started, {"activity": activity})
+
+    def _pushing(self) -> Pusher:
+        if self._pusher is None:
+            raise ConfigurationError(
+                ("prometheus_push_gateway is not set: give the address of a Pushgateway, as 'http://pushgateway:9091'",)
+            )
+        return self._pusher
+
+    def _push_timeout(self, timeout_seconds: float | None) -> float:
+        return self.settings.push_timeout_seconds if timeout_seconds is None else timeout_seconds
+
+    def _errors(self) -> ErrorLog:
+        if self._error_log is None:
+            from otel_monitoring.logs.emit import ErrorLog  # noqa: PLC0415 (loads structlog)
+
+            self._error_log = ErrorLog(self._corridor, self._component)
+        return self._error_log
+
+    def _report_exception(self, error: BaseException, *, component: str) -> None:
+        self._corridor.report(ErrorRecord.from_exception(error, component=component))
+
+    def _report_request(self, error: Exception, *, endpoint: str, method: str) -> None:
+        context = {"endpoint": endpoint, "method": method}
+        self._corridor.report(ErrorRecord.from_exception(error, component=self._component, context=context))
+
+    def _unknown(self, metric_name: object) -> str:
+        found = self.registry.catalogue.nearest(str(metric_name))
+        meant = f"; did you mean {found!r}?" if found else ""
+        return f"no metric is called {metric_name!r}{meant} Declare your own with counter(), gauge() or histogram()"
