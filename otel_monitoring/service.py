@@ -385,7 +385,7 @@ class MonitoringService:
                     username=settings.prometheus_username,
                     password=settings.prometheus_password,
                     bearer_token=settings.prometheus_bearer_token,
-                    allow=settings.prometheus_allow,
+                    networks=settings.prometheus_allow,
                 )
                 self._server = MetricsServer(
                     self.exposition,

@@ -209,12 +209,14 @@ GEN_AI_OPERATION_DURATION = Declaration(
     buckets=GEN_AI_SECONDS,
 )
 
+# Their label values are our own and few: a small budget of the service must not spoil them.
 MONITORING_SERIES = Declaration(
     name="monitoring_series",
     kind=Kind.GAUGE,
     unit="{series}",
     labels=("metric",),
     description="Series that a metric holds now.",
+    max_series=10_000,
 )
 MONITORING_OVERFLOW = Declaration(
     name="monitoring_overflow",
@@ -222,6 +224,7 @@ MONITORING_OVERFLOW = Declaration(
     unit="{measurement}",
     labels=("metric",),
     description="Measurements that went to a metric's overflow series because its budget of series was spent.",
+    max_series=10_000,
 )
 MONITORING_DROPPED = Declaration(
     name="monitoring_dropped",
@@ -229,6 +232,7 @@ MONITORING_DROPPED = Declaration(
     unit="{measurement}",
     labels=("reason",),
     description="Measurements that were dropped because they did not fit their metric, by reason.",
+    max_series=100,
 )
 MONITORING_OVERHEAD = Declaration(
     name="monitoring_overhead",

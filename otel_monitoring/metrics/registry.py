@@ -66,9 +66,8 @@ class Registry:
         self._observers: list[Callable[[], None]] = []
         for declaration in shipped:
             self.catalogue.declare(declaration)
-        self._dropped = self.counter(MONITORING_DROPPED)
-        for reason in REASONS:
-            self._dropped.labels(reason=reason)
+        dropped = self.counter(MONITORING_DROPPED)
+        self._dropped = {reason: dropped.labels(reason=reason) for reason in REASONS}
         self._overflow = self.counter(MONITORING_OVERFLOW)
         self._series = self.gauge(MONITORING_SERIES)
         _registries.add(self)
@@ -175,7 +174,7 @@ class Registry:
         return instrument
 
     def _count_dropped(self, reason: str) -> None:
-        self._dropped.add(1, {"reason": reason})
+        self._dropped[reason].add()
 
     def _count_overflow(self, metric: str) -> None:
         if metric != MONITORING_OVERFLOW.prometheus_name:

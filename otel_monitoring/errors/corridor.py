@@ -1,0 +1,85 @@
+"""The corridor: every error passes here once, whichever way it came in."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_monitoring.errors.record import ErrorRecord
+    from otel_monitoring.metrics.incidents import Incidents
+
+_dictionary: Any = BaseException.__dict__["__dict__"]
+"""Reaches an exception's attributes whatever its class makes of ``__setattr__`` and ``__dict__``."""
+
+
+class Sink(Protocol):
+    """Hears of every error; what it raises stops neither the next sink nor the application."""
+
+    def __call__(self, record: ErrorRecord, /) -> object:
+        """Take note of an error."""
+        ...
+
+
+class _Busy(threading.local):
+    reporting = False
+
+
+class Corridor:
+    """Hands each error to every sink, and each exception object only once.
+
+    Args:
+        incidents: hears of sinks that fail.
+        sinks: who hears of errors, in this order.
+    """
+
+    def __init__(self, incidents: Incidents, sinks: Iterable[Sink] = ()) -> None:
+        self.incidents = incidents
+        self._sinks = tuple(sinks)
+        self._lock = threading.Lock()
+        self._busy = _Busy()
+        self._mark = f"_otel_monitoring_{uuid4().hex}"
+
+    def add_sink(self, sink: Sink) -> None:
+        """Let one more hear of the errors from now on."""
+        with self._lock:
+            self._sinks = (*self._sinks, sink)
+
+    def report(self, record: ErrorRecord) -> bool:
+        """Hand an error to every sink.
+
+        Returns:
+            False where its exception was reported before, and where a sink itself reports an
+            error while it is being told of one: it would be told of its own for ever.
+        """
+        busy = self._busy
+        if busy.reporting or not self._is_first(record.exception):
+            return False
+        busy.reporting = True
+        try:
+            for sink in self._sinks:
+                with self.incidents.contained("handing an error to a sink"):
+                    sink(record)
+        finally:
+            busy.reporting = False
+        return True
+
+    def _is_first(self, exception: BaseException | None) -> bool:
+        """Mark the exception object as reported; tell whether it was not yet.
+
+        The mark names this corridor, this process and this object, so that a copy or an
+        exception that was pickled in a worker process is an error of its own.  It is a
+        list, which every pickle can carry, and ``setdefault`` lets one thread win.
+        """
+        if exception is None:
+            return True
+        try:
+            attributes: dict[str, object] = _dictionary.__get__(exception)
+        except TypeError:  # it only says that it is an exception, as a mock does
+            return True
+        mine: list[object] = []
+        return attributes.setdefault(f"{self._mark}_{os.getpid()}_{id(exception)}", mine) is mine

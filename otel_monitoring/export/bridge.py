@@ -1,0 +1,152 @@
+"""Other people's OpenTelemetry instruments, shown beside our own.
+
+They stay on the stock OpenTelemetry SDK.  Where the application has set a MeterProvider
+it is used as it is; where it has not, a plain one is set.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from opentelemetry import metrics as otel
+
+from otel_monitoring.export.forks import tell_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.metrics import MeterProvider
+
+    from otel_monitoring.catalogue import Catalogue
+    from otel_monitoring.export.reader import Reader
+
+logger = logging.getLogger("otel_monitoring")
+
+_LOGGED_AT_MOST = 1000
+
+
+class ThirdParty:
+    """What third-party instruments have recorded, as families of text.
+
+    Args:
+        catalogue: our own metrics; a third-party one that would show a name of theirs is
+            left out, and the log says so once.
+        resource: attributes such as ``service.name`` for a MeterProvider that is made here;
+            one that the application has made keeps its own.
+    """
+
+    def __init__(self, catalogue: Catalogue, resource: Mapping[str, str] | None = None) -> None:
+        self._catalogue = catalogue
+        self._resource = dict(resource or {})
+        self._lock = threading.Lock()
+        self._attached: tuple[MeterProvider, Reader] | None = None
+        self._logged: set[str] = set()
+        tell_after_fork(self)
+
+    @property
+    def attached(self) -> bool:
+        """Whether the instruments are being read."""
+        return self._attached is not None
+
+    def attach(self) -> bool:
+        """Read from now on what instruments record; instruments made earlier are read too.
+
+        Where a provider that is not the SDK's has been set, it is left alone.
+
+        Returns:
+            Whether they are read.
+        """
+        with self._lock:
+            if self._attached is None:
+                provider = self._provider()
+                if provider is not None:
+                    self._attached = (provider, self._read(provider))
+        return self.attached
+
+    def render(self, *, openmetrics: bool) -> str:
+        """Return the families of third-party instruments, without an end mark.
+
+        What a library's own callbacks raise is logged by the SDK; what the SDK or the
+        exporter raises comes out here: contain it.
+
+        Args:
+            openmetrics: as OpenMetrics 1.0 rather than text 0.0.4.
+        """
+        with self._lock:
+            if self._attached is None:
+                return ""
+            _, reader = self._attached
+            taken = frozenset[str]().union(*(declaration.sample_names for declaration in self._catalogue))
+            # Two collections at a time would get each other's values.
+            return reader.text(taken, openmetrics=openmetrics)
+
+    def shutdown(self, timeout: float = 2.0) -> bool:
+        """Read no more.
+
+        A provider that was made here goes on without a reader: OpenTelemetry lets a
+        process set one only once, so whoever comes later needs it alive.
+
+        Args:
+            timeout: seconds to wait for a scrape that is under way.
+
+        Returns:
+            Whether it is detached; a scrape that hangs in someone's callback keeps it.
+        """
+        if not self._lock.acquire(timeout=max(0.0, timeout)):
+            return False
+        try:
+            if self._attached is not None:
+                provider, reader = self._attached
+                self._attached = None
+                provider.remove_metric_reader(reader)
+            return True
+        finally:
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the lock that a thread of the parent may hold."""
+        self._lock = threading.Lock()
+
+    def _provider(self) -> MeterProvider | None:
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.resources import Resource
+
+        there = otel.get_meter_provider()
+        if not isinstance(there, MeterProvider) and _is_unset(there):
+            made = MeterProvider(resource=Resource.create(dict(self._resource)), shutdown_on_exit=False)
+            otel.set_meter_provider(made)
+            # Another thread may have been first.
+            there = otel.get_meter_provider()
+        if isinstance(there, MeterProvider):
+            return there
+        self._log_once("provider", f"third-party instruments are not shown: the MeterProvider is a {type(there)!r}")
+        return None
+
+    def _read(self, provider: MeterProvider) -> Reader:
+        from otel_monitoring.export.reader import Reader
+
+        reader = Reader(self._leave_out)
+        # Also to a provider of our own: a reader given to its constructor would take part in its force_flush,
+        # and the exporter then shows each series twice.
+        provider.add_metric_reader(reader)
+        return reader
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        self._log_once(f"{name}: {reason}", f"the third-party metric {name} is left out: {reason}")
+
+    def _log_once(self, about: str, message: str) -> None:
+        if about not in self._logged and len(self._logged) < _LOGGED_AT_MOST:
+            self._logged.add(about)
+            logger.info("%s", message)
+
+
+def _is_unset(provider: otel.MeterProvider) -> bool:
+    """Tell whether this is what the API hands out as long as nobody has set a provider.
+
+    Its class has no public name; it is the API's own, and not the one that means "none, please".
+    """
+    return type(provider).__module__.startswith("opentelemetry.metrics.") and not isinstance(
+        provider, otel.NoOpMeterProvider
+    )

@@ -1,0 +1,121 @@
+"""``log_error``'s way into the corridor and into the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from otel_monitoring.errors import ErrorRecord, exception_type
+from otel_monitoring.logs.events import UNTYPED
+from otel_monitoring.logs.processors import HeardAlready, ReportErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from otel_monitoring.errors import Corridor
+
+
+class ErrorLog:
+    """Reports errors by name, and writes each to the log.
+
+    The corridor is told directly and the log is written after that, through the
+    application's own chain without our reporting processor.  So an error counts once
+    whether or not its line is filtered, dropped or spoilt on its way, and however
+    structlog is configured by then.
+
+    Args:
+        corridor: whom to report to.
+        default_component: the component of errors that name none, and the logger's name.
+    """
+
+    def __init__(self, corridor: Corridor, default_component: str) -> None:
+        self._corridor = corridor
+        self._default_component = default_component
+        self._heard = HeardAlready(corridor)
+        self._chain: tuple[list[Any], list[Any]] = [], [self._heard]
+
+    def emit(
+        self,
+        message: str,
+        *,
+        error_type: str | None = None,
+        component: str | None = None,
+        context: Mapping[str, object] | None = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        """Report an error and log it; raises nothing.
+
+        Args:
+            message: one line for people.
+            error_type: one of few words; without it the exception's class, or ``log_error``.
+            component: without it the one bound to structlog's context variables, or the default.
+            context: whatever helps to understand it.  In the log it stands under one key,
+                ``context``, so that no name in it clashes with one of the event's own.
+            exception: the exception, where there is one; one that was reported before is
+                only logged.
+        """
+        with self._corridor.incidents.contained("reporting an error"):
+            kind = error_type or (UNTYPED if exception is None else exception_type(exception))
+            given = context if isinstance(context, Mapping) else {"context": context} if context else {}
+            record = self._record(message, kind, component=component, context=given, exception=exception)
+            self._corridor.report(record)
+            self._write(record, given)
+
+    def _record(
+        self,
+        message: str,
+        error_type: str,
+        *,
+        component: str | None,
+        context: Mapping[str, object],
+        exception: BaseException | None,
+    ) -> ErrorRecord:
+        bound = structlog.contextvars.get_contextvars()
+        bound_component = bound.pop("component", None)
+        bound.pop("error_type", None)
+        return ErrorRecord.now(
+            str(message),
+            error_type=str(error_type),
+            component=str(component or bound_component or self._default_component),
+            context={**bound, **context},
+            exception=exception,
+        )
+
+    def _write(self, record: ErrorRecord, context: Mapping[str, object]) -> None:
+        fields: dict[str, Any] = {"error_type": record.error_type, "component": record.component}
+        if context:
+            fields["context"] = {str(name): value for name, value in context.items()}
+        if record.exception is not None:
+            fields["exc_info"] = record.exception
+        self._logger().error(record.message, **fields)
+
+    def _logger(self) -> FilteringBoundLogger:
+        """Return a logger of the configuration in force, whose chain does not report to our corridor.
+
+        It is made anew for each error, as structlog's own are: what the factory gives may
+        depend on the moment, as a PrintLogger does on ``sys.stdout``.
+        """
+        config = structlog.get_config()
+        make = config["logger_factory"]
+        try:
+            wrapped = make(self._default_component)
+        except TypeError:  # a factory of the application's own may take no name
+            wrapped = make()
+        chain = self._without_us(config["processors"])
+        logger: FilteringBoundLogger = config["wrapper_class"](wrapped, chain, config["context_class"]())
+        return logger
+
+    def _without_us(self, processors: Iterable[Any]) -> list[Any]:
+        configured = list(processors)
+        known, chain = self._chain
+        if configured != known:
+            chain = [self._heard, *filter(self._is_foreign, configured)]
+            self._chain = configured, chain
+        return chain
+
+    def _is_foreign(self, processor: object) -> bool:
+        return not isinstance(processor, ReportErrors) or processor.corridor is not self._corridor

@@ -1,0 +1,553 @@
+"""Every setting, where it may come from, and the one object that holds them all.
+
+A setting has one name in three spellings: ``grafana_url`` as a keyword and in the
+dictionary, ``OTEL_MONITORING_GRAFANA_URL`` in the environment.  The first of these that
+gives a value wins: keyword, dictionary, ``OTEL_MONITORING_…``, OpenTelemetry's own
+variable, default.  Text is read alike wherever it comes from (``"9464"`` is a port,
+``"off"`` is false); ``None`` and empty text mean "not given".
+
+No other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from ipaddress import ip_network
+from math import inf, isfinite
+from typing import Any, NamedTuple, cast
+from urllib.parse import unquote, urlsplit
+
+from otel_monitoring.catalogue import did_you_mean
+from otel_monitoring.catalogue.names import nearest
+from otel_monitoring.exceptions import ConfigurationError
+
+PREFIX = "OTEL_MONITORING_"
+DAY_SECONDS = 86_400.0
+
+_SWITCH_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+_LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_CREDENTIALS = re.compile(r"\A([a-zA-Z][a-zA-Z0-9+.-]*://)?.*@", re.DOTALL)
+_HIDDEN = "***"
+_LONGEST_SHOWN = 80
+
+
+class _MisfitError(ValueError):
+    """A value does not fit its setting; the text, if any, is a hint to put behind the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a setting takes.
+
+    Attributes:
+        shown: the type as the documentation names it.
+        expected: what a right value is, as it stands behind "is not".
+        read: returns the value to keep, or raises a misfit.
+    """
+
+    shown: str
+    expected: str
+    read: Callable[[object], object]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of one setting beside its name and its default.
+
+    Attributes:
+        kind: what it takes.
+        meaning: one sentence for the documentation.
+        unit: of a number.
+        variables: OpenTelemetry's own environment variables that give it too.
+        secret: whether its value must not be shown.
+    """
+
+    kind: Kind
+    meaning: str
+    unit: str = ""
+    variables: tuple[str, ...] = ()
+    secret: bool = False
+
+
+class Row(NamedTuple):
+    """One line of the documentation of the settings."""
+
+    name: str
+    variables: tuple[str, ...]
+    type: str
+    default: str
+    unit: str
+    meaning: str
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or _UNWRITABLE.search(value):
+        raise _MisfitError
+    return value
+
+
+def _token(value: object) -> str:
+    if not isinstance(value, str) or not _VISIBLE_ASCII.fullmatch(value):
+        raise _MisfitError
+    return value
+
+
+def _word(value: object) -> str:
+    word = _text(value).strip()
+    if len(word.split()) != 1:
+        raise _MisfitError
+    return word
+
+
+def _user_name(value: object) -> str:
+    if ":" in _text(value):
+        raise _MisfitError
+    return _text(value)
+
+
+def _url(value: object) -> str:
+    url = _word(value)
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise _MisfitError from None
+    if not right or "?" in url or "#" in url:
+        raise _MisfitError
+    return url.rstrip("/")
+
+
+def _switch(value: object) -> bool:
+    found = _SWITCH_WORDS.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise _MisfitError
+    return found
+
+
+def _store(value: object) -> bool | str:
+    if isinstance(value, str) and value.strip().lower() not in _SWITCH_WORDS:
+        return _text(value)
+    return _switch(value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _MisfitError
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise _MisfitError from None
+    if not isfinite(number):
+        raise _MisfitError
+    return number
+
+
+def _whole_from(lowest: int, highest: float = inf) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = _number(value)
+        if number != int(number) or not lowest <= number <= highest:
+            raise _MisfitError
+        return int(number)
+
+    return read
+
+
+def _seconds_from(lowest: float) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        number = _number(value)
+        if not lowest <= number <= DAY_SECONDS:
+            raise _MisfitError
+        return number
+
+    return read
+
+
+def _choice_of(*choices: str) -> Kind:
+    by_lower = {choice.lower(): choice for choice in choices}
+
+    def read(value: object) -> str:
+        word = _word(value).lower()
+        if word not in by_lower:
+            raise _MisfitError(did_you_mean(word, by_lower))
+        return by_lower[word]
+
+    return Kind(", ".join(f'"{choice}"' for choice in choices), f"one of {', '.join(choices)}", read)
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    items = _items(value) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise _MisfitError
+    return tuple(map(_network, cast("list[object] | tuple[object, ...]", items)))
+
+
+def _network(value: object) -> str:
+    text = _word(value)
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        pass
+    try:
+        wider = ip_network(text, strict=False)
+    except ValueError:
+        raise _MisfitError from None
+    raise _MisfitError(f"; did you mean '{wider}'?")
+
+
+def _labels(value: object) -> Mapping[str, str]:
+    pairs = _pairs(value) if isinstance(value, str) else value
+    if not isinstance(pairs, Mapping):
+        raise _MisfitError
+    labels = {_label(name): _text(content) for name, content in cast("Mapping[object, object]", pairs).items()}
+    if not all(labels.values()):
+        raise _MisfitError("; a label's value is not empty")
+    return labels
+
+
+def _label(name: object) -> str:
+    if name in {"job", "instance"}:
+        raise _MisfitError(f"; {name} has a setting of its own, push_{name}")
+    if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name):
+        raise _MisfitError
+    return name
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Read ``name=value,name=value``, with values percent-encoded as in OpenTelemetry's variables."""
+    split = [item.partition("=") for item in _items(text)]
+    if not all(equals for _, equals, _ in split):
+        raise _MisfitError
+    return {name.strip(): unquote(content.strip()) for name, _, content in split}
+
+
+TEXT = Kind("text", "text without control characters", _text)
+WORD = Kind("text", "text without spaces", _word)
+TOKEN = Kind("text", "visible ASCII text without spaces", _token)
+USER_NAME = Kind("text", "a user name: text without a colon", _user_name)
+URL = Kind("URL", "an address such as http://host:port, without a query", _url)
+SWITCH = Kind("true or false", "true or false", _switch)
+STORE = Kind("true, false, path or database URL", "true, false, a path or a database URL", _store)
+PORT = Kind("whole number", "a port: a whole number from 0 to 65535", _whole_from(0, 65_535))
+COUNT = Kind("whole number", "a whole number above 0", _whole_from(1, 10**9))
+PAUSE = Kind("number", "a number of seconds from 0 to 86400", _seconds_from(0.0))
+TIMEOUT = Kind("number", "a number of seconds from 0.001 to 86400", _seconds_from(0.001))
+NETWORKS = Kind("list of networks", "a list of networks such as 10.0.0.0/8, 127.0.0.1", _networks)
+LABELS = Kind("labels", "a list of labels such as region=eu,zone=a", _labels)
+LOG_FORMAT = _choice_of("json", "console")
+LOG_LEVEL = _choice_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Settings:
+    """All settings, checked; made by :meth:`load`.  What is secret does not show in its repr."""
+
+    service_name: str = field(
+        default="unknown_service",
+        metadata={
+            "about": About(
+                TEXT,
+                "The name of the service; Prometheus's job where metrics are pushed.",
+                variables=("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES (service.name)"),
+            )
+        },
+    )
+    disabled: bool = field(
+        default=False,
+        metadata={"about": About(SWITCH, "Record, serve and push nothing.", variables=("OTEL_SDK_DISABLED",))},
+    )
+    strict: bool = field(
+        default=False,
+        metadata={
+            "about": About(
+                SWITCH, "Raise on a measurement that does not fit its metric, instead of dropping it; for tests."
+            )
+        },
+    )
+    max_series: int = field(
+        default=2000,
+        metadata={
+            "about": About(
+                COUNT, "Label sets a metric keeps apart before the rest go to its overflow series.", unit="series"
+            )
+        },
+    )
+    resources: bool = field(
+        default=True, metadata={"about": About(SWITCH, "Show the memory and the CPU that the process uses.")}
+    )
+    third_party: bool = field(
+        default=True,
+        metadata={"about": About(SWITCH, "Show what other libraries record with OpenTelemetry's instruments too.")},
+    )
+    shutdown_timeout_seconds: float = field(
+        default=5.0,
+        metadata={"about": About(TIMEOUT, "How long the end of the process may wait for the last export.", unit="s")},
+    )
+    prometheus_host: str = field(
+        default="127.0.0.1",
+        metadata={
+            "about": About(
+                WORD,
+                "The address that the stand-alone server listens on.",
+                variables=("OTEL_EXPORTER_PROMETHEUS_HOST",),
+            )
+        },
+    )
+    prometheus_port: int = field(
+        default=9464,
+        metadata={
+            "about": About(
+                PORT,
+                "The port that the stand-alone server listens on; 0 takes any that is free.",
+                variables=("OTEL_EXPORTER_PROMETHEUS_PORT",),
+            )
+        },
+    )
+    prometheus_username: str | None = field(
+        default=None, metadata={"about": About(USER_NAME, "The user name that the stand-alone server asks for.")}
+    )
+    prometheus_password: str | None = field(
+        default=None, metadata={"about": About(TEXT, "The password that belongs to it.", secret=True)}
+    )
+    prometheus_bearer_token: str | None = field(
+        default=None,
+        metadata={"about": About(TOKEN, "The bearer token that the stand-alone server asks for.", secret=True)},
+    )
+    prometheus_allow: tuple[str, ...] = field(
+        default=(),
+        metadata={"about": About(NETWORKS, "The networks that the stand-alone server answers; none listed means all.")},
+    )
+    created_timestamps: bool = field(
+        default=True, metadata={"about": About(SWITCH, "Show in OpenMetrics when each series began (`_created`).")}
+    )
+    prometheus_push_gateway: str | None = field(
+        default=None, metadata={"about": About(URL, "The Pushgateway that metrics are pushed to.")}
+    )
+    push_job: str | None = field(
+        default=None, metadata={"about": About(TEXT, "The job to push under; without it, the name of the service.")}
+    )
+    push_instance: str | None = field(
+        default=None, metadata={"about": About(TEXT, "The instance to push under; without it, the name of the host.")}
+    )
+    push_grouping: Mapping[str, str] = field(
+        default_factory=dict[str, str],
+        metadata={"about": About(LABELS, "Further labels of the group that is pushed.")},
+    )
+    push_interval_seconds: float = field(
+        default=15.0,
+        metadata={
+            "about": About(PAUSE, "The time between two pushes; 0 pushes at exit and on request only.", unit="s")
+        },
+    )
+    push_timeout_seconds: float = field(
+        default=5.0, metadata={"about": About(TIMEOUT, "How long one push may take.", unit="s")}
+    )
+    store_errors: bool | str = field(
+        default=False,
+        metadata={"about": About(STORE, "Keep errors: where, or true for the default place.")},
+    )
+    log_format: str | None = field(
+        default=None,
+        metadata={"about": About(LOG_FORMAT, "Write logs in this form; without it, logging is left as it is.")},
+    )
+    log_level: str = field(default="INFO", metadata={"about": About(LOG_LEVEL, "The lowest level that is logged.")})
+    grafana_url: str | None = field(default=None, metadata={"about": About(URL, "The Grafana to manage.")})
+    grafana_api_key: str | None = field(
+        default=None,
+        metadata={
+            "about": About(
+                WORD, "An API key or service account token; used where a user name is given too.", secret=True
+            )
+        },
+    )
+    grafana_username: str | None = field(
+        default=None, metadata={"about": About(USER_NAME, "The user name for Grafana.")}
+    )
+    grafana_password: str | None = field(
+        default=None, metadata={"about": About(TEXT, "The password that belongs to it.", secret=True)}
+    )
+
+    @classmethod
+    def load(
+        cls,
+        config: Mapping[str, object] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        **keywords: object,
+    ) -> Settings:
+        """Return the settings that keywords, dictionary and environment give together.
+
+        Args:
+            config: the dictionary.
+            environ: the environment; None takes that of the process.
+            keywords: settings by name.
+
+        Raises:
+            ConfigurationError: something is unknown or wrong; the message lists all of it.
+        """
+        sources = _Sources(keywords, config, os.environ if environ is None else environ)
+        problems = list(sources.unknown())
+        values: dict[str, Any] = {}
+        for name, about in _ABOUT.items():
+            for place, given in sources.given(name, about):
+                try:
+                    values.setdefault(name, about.kind.read(given))
+                except _MisfitError as misfit:
+                    values.setdefault(name, None)
+                    problems.append(f"{place}: {_shown(given, about)} is not {about.kind.expected}{misfit}")
+        problems += _disagreements(values)
+        if problems:
+            raise ConfigurationError(tuple(problems))
+        return cls(**values)
+
+    @classmethod
+    def table(cls) -> tuple[Row, ...]:
+        """Return the documentation of all settings, a row each."""
+        return tuple(
+            Row(
+                setting.name,
+                (PREFIX + setting.name.upper(), *about.variables),
+                about.kind.shown,
+                _default(setting),
+                about.unit,
+                about.meaning,
+            )
+            for setting, about in zip(fields(cls), _ABOUT.values(), strict=True)
+        )
+
+    def __repr__(self) -> str:
+        """Show all settings, secrets and the credentials in addresses hidden."""
+        shown = (f"{name}={_repr(getattr(self, name), about)}" for name, about in _ABOUT.items())
+        return f"Settings({', '.join(shown)})"
+
+
+_ABOUT: dict[str, About] = {setting.name: setting.metadata["about"] for setting in fields(Settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where values come from, the strongest first."""
+
+    keywords: Mapping[str, object]
+    config: object
+    environ: Mapping[str, str]
+
+    def unknown(self) -> Iterator[str]:
+        """Say which names are none of ours, and which one was perhaps meant."""
+        for keyword in self.keywords:
+            if keyword not in _ABOUT:
+                yield f"keyword {_cut(keyword)}: there is no such setting{_nearest(keyword)}"
+        if self.config is not None and not isinstance(self.config, Mapping):
+            yield f"config: a {type(self.config).__name__} is not a dictionary"
+        for key in self._dictionary():
+            if key not in _ABOUT:
+                yield f"dictionary key {_cut(key)}: there is no such setting{_nearest(key)}"
+        known = {PREFIX + name.upper() for name in _ABOUT}
+        for variable, given in self.environ.items():
+            if variable.startswith(PREFIX) and variable not in known and not _is_blank(given):
+                yield f"environment variable {_cut(variable)}: there is no such setting{_nearest(variable, PREFIX)}"
+
+    def given(self, name: str, about: About) -> Iterator[tuple[str, object]]:
+        """Go through the values given for one setting: (place, value).
+
+        All that is meant for us is looked at, so that a mistake shows even where it is
+        overridden; OpenTelemetry's variables, which others read too, only where they count.
+        """
+        variable = PREFIX + name.upper()
+        ours = (
+            (f"keyword {name!r}", self.keywords.get(name)),
+            (f"dictionary key {name!r}", self._dictionary().get(name)),
+            (f"environment variable {variable}", self.environ.get(variable)),
+        )
+        found = [(place, value) for place, value in ours if not _is_blank(value)]
+        yield from found or self._of_opentelemetry(about)
+
+    def _of_opentelemetry(self, about: About) -> Iterator[tuple[str, object]]:
+        for variable in about.variables:
+            place, _, attribute = variable.partition(" ")
+            text = self.environ.get(place)
+            value = _attribute(text, attribute.strip("()")) if attribute and text else text
+            if not _is_blank(value):
+                yield f"environment variable {place}", value
+                return
+
+    def _dictionary(self) -> Mapping[object, object]:
+        return cast("Mapping[object, object]", self.config) if isinstance(self.config, Mapping) else {}
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _attribute(text: str, name: str) -> str | None:
+    """Find one of OpenTelemetry's resource attributes; what else is there is not ours to check."""
+    pairs = (item.partition("=") for item in _items(text))
+    return next((unquote(content.strip()) for key, _, content in pairs if key.strip() == name), None)
+
+
+def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
+    for server in ("grafana", "prometheus"):
+        for given, missing in (("username", "password"), ("password", "username")):
+            if f"{server}_{given}" in values and f"{server}_{missing}" not in values:
+                yield f"{server}_{given} is given without {server}_{missing}: give both or none"
+    if "grafana_url" not in values:
+        for name in ("grafana_api_key", "grafana_username"):
+            if name in values:
+                yield f"{name} is given without grafana_url: say which Grafana it is for"
+
+
+def _nearest(key: object, prefix: str = "") -> str:
+    if not isinstance(key, str):
+        return ""
+    # Without the prefix, which all have in common and which would make any two names look alike.
+    found = nearest(key.lower().removeprefix(PREFIX.lower()), _ABOUT)
+    if found is None:
+        return ""
+    meant = prefix + found.upper() if prefix else found
+    return f"; did you mean {meant!r}?"
+
+
+def _default(setting: Field[Any]) -> str:
+    if setting.default is MISSING or setting.default is None or setting.default == ():
+        return ""
+    return str(setting.default).lower() if isinstance(setting.default, bool) else str(setting.default)
+
+
+def _shown(value: object, about: About) -> str:
+    if about.secret:
+        return f"the {type(value).__name__} given"
+    if isinstance(value, str):
+        return _cut(_without_credentials(value))
+    if isinstance(value, bool | float):
+        return repr(value)
+    if isinstance(value, int) and abs(value) < 10**_LONGEST_SHOWN:
+        return repr(value)
+    return f"the {type(value).__name__} given"
+
+
+def _repr(value: object, about: About) -> str:
+    if about.secret and value is not None:
+        return repr(_HIDDEN)
+    return repr(_without_credentials(value) if isinstance(value, str) else value)
+
+
+def _without_credentials(text: str) -> str:
+    """Hide what may be secret in an address: what stands before ``@``, and the query."""
+    bare, query, _ = _CREDENTIALS.sub(rf"\1{_HIDDEN}@", text).partition("?")
+    return f"{bare}?{_HIDDEN}" if query else bare
+
+
+def _cut(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else f"of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…'"

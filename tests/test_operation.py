@@ -1,0 +1,322 @@
+"""``@operation`` measures functions and coroutine functions without their callers seeing it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import pickle
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_monitoring.catalogue.shipped import COMPONENT_LAST_SUCCESS, OPERATIONS
+from otel_monitoring.instrument.operation import Operations
+from otel_monitoring.metrics import Distribution, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Reported = list[tuple[BaseException, str]]
+
+
+@pytest.fixture
+def reported() -> Reported:
+    """What was reported: exceptions with their components."""
+    return []
+
+
+@pytest.fixture
+def operations(registry: Registry, reported: Reported) -> Operations:
+    """Decorators of a service called ``svc``."""
+    return Operations(registry, lambda error, *, component: reported.append((error, component)), "svc")
+
+
+def value(registry: Registry, name: str, **labels: str) -> float | Distribution | None:
+    """Return what one series holds, by Prometheus name and labels."""
+    for point in registry.snapshot().points():
+        if point.metric.prometheus_name == name and point.labels == labels:
+            return point.value
+    return None
+
+
+def outcomes(registry: Registry, operation: str, component: str) -> dict[str, float]:
+    """Return the outcomes of an operation that were counted, zeros left out."""
+    return {
+        point.labels["outcome"]: point.value
+        for point in registry.snapshot().points()
+        if point.metric is OPERATIONS
+        and point.labels["operation"] == operation
+        and point.labels["component"] == component
+        and isinstance(point.value, float)
+        and point.value
+    }
+
+
+def count(registry: Registry, operation: str, component: str) -> int:
+    """Return how often an operation's time was recorded."""
+    found = value(registry, "processing_time_seconds", operation=operation, component=component)
+    assert isinstance(found, Distribution)
+    return found.count
+
+
+def test_a_call_gives_time_outcome_progress_and_last_success(operations: Operations, registry: Registry) -> None:
+    """A function that returns is a success with its wall time."""
+    before = time.time()
+
+    @operations.operation("score", component="scorer")
+    def score(points: int) -> int:
+        assert value(registry, "operations_in_progress", component="scorer") == 1
+        time.sleep(0.03)
+        return points * 2
+
+    assert score(21) == 42
+    assert outcomes(registry, "score", "scorer") == {"success": 1}
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+    took = value(registry, "processing_time_seconds", operation="score", component="scorer")
+    assert isinstance(took, Distribution)
+    assert took.count == 1
+    assert took.sum >= 0.03
+    assert took.cumulative[:3] == (0, 0, 0)  # up to 0.025 s
+    last = value(registry, COMPONENT_LAST_SUCCESS.prometheus_name, component="scorer")
+    assert isinstance(last, float)
+    assert before - 1 <= last <= time.time() + 1
+
+
+def test_outcomes_begin_at_zero(operations: Operations, registry: Registry) -> None:
+    """Before its first call an operation shows every outcome at 0, so that rate() sees the first error."""
+    operations.operation("score", component="scorer")(lambda: None)
+    assert value(registry, "operations_total", operation="score", component="scorer", outcome="error") == 0
+    assert count(registry, "score", "scorer") == 0
+
+
+def test_an_exception_goes_on_unchanged_and_is_reported(
+    operations: Operations, registry: Registry, reported: Reported
+) -> None:
+    """An exception reaches the caller as it is, counts as an error, and its time is recorded."""
+    error = LookupError("no profile")
+
+    @operations.operation("score", component="scorer")
+    def score() -> None:
+        raise error
+
+    with pytest.raises(LookupError) as caught:
+        score()
+    assert caught.value is error
+    assert reported == [(error, "scorer")]
+    assert outcomes(registry, "score", "scorer") == {"error": 1}
+    assert count(registry, "score", "scorer") == 1
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+    assert value(registry, COMPONENT_LAST_SUCCESS.prometheus_name, component="scorer") is None
+
+
+@pytest.mark.asyncio
+async def test_coroutine_functions_are_measured_over_their_awaits(
+    operations: Operations, registry: Registry, reported: Reported
+) -> None:
+    """A coroutine function stays one, and its time is that of its whole run."""
+
+    @operations.operation(component="scorer")
+    async def score(points: int) -> int:
+        await asyncio.sleep(0.03)
+        if points < 0:
+            raise ValueError(points)
+        return points
+
+    assert inspect.iscoroutinefunction(score)
+    assert await score(7) == 7
+    with pytest.raises(ValueError, match="-1"):
+        await score(-1)
+    assert outcomes(registry, "score", "scorer") == {"success": 1, "error": 1}
+    assert [(type(error), component) for error, component in reported] == [(ValueError, "scorer")]
+    took = value(registry, "processing_time_seconds", operation="score", component="scorer")
+    assert isinstance(took, Distribution)
+    assert took.sum >= 0.06
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_coroutine_is_cancelled_not_failed(
+    operations: Operations, registry: Registry, reported: Reported
+) -> None:
+    """Cancellation is an outcome of its own and no error."""
+    started = asyncio.Event()
+
+    @operations.operation("wait", component="scorer")
+    async def wait() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert outcomes(registry, "wait", "scorer") == {"cancelled": 1}
+    assert reported == []
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+def test_an_exit_is_cancelled_not_failed(operations: Operations, registry: Registry, reported: Reported) -> None:
+    """SystemExit and KeyboardInterrupt pass, and are no errors."""
+
+    @operations.operation("leave", component="scorer")
+    def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        leave()
+    assert outcomes(registry, "leave", "scorer") == {"cancelled": 1}
+    assert reported == []
+
+
+def test_the_function_looks_as_before(operations: Operations) -> None:
+    """Name, signature, documentation and the wrapped function stay."""
+
+    def score(points: int, *, weight: float = 1.0) -> float:
+        """Score."""
+        return points * weight
+
+    decorated = operations.operation("score", component="scorer")(score)
+    assert decorated.__name__ == "score"
+    assert decorated.__doc__ == "Score."
+    assert inspect.signature(decorated) == inspect.signature(score)
+    assert inspect.unwrap(decorated) is score
+    assert not inspect.iscoroutinefunction(decorated)
+
+
+def test_names_default_to_the_function_and_the_service(operations: Operations, registry: Registry) -> None:
+    """Without a name the function's is taken, without a component the service's."""
+
+    @operations.operation()
+    def tidy() -> None: ...
+
+    tidy()
+    assert outcomes(registry, "tidy", "svc") == {"success": 1}
+
+
+class Scorer:
+    """Has decorated methods of each kind."""
+
+    operations = Operations(Registry(strict=True), lambda error, *, component: None, "svc")
+
+    @operations.operation("plain", component="c")
+    def plain(self) -> Scorer:
+        """Return the object."""
+        return self
+
+    @classmethod
+    @operations.operation("klass", component="c")
+    def klass(cls) -> type[Scorer]:
+        """Return the class."""
+        return cls
+
+    @staticmethod
+    @operations.operation("static", component="c")
+    def static() -> int:
+        """Return a number."""
+        return 3
+
+
+def test_methods_keep_their_binding() -> None:
+    """Plain, class and static methods work as before."""
+    scorer = Scorer()
+    assert scorer.plain() is scorer
+    assert Scorer.klass() is Scorer
+    assert Scorer.static() == 3
+
+
+@Scorer.operations.operation("module_level", component="c")
+def module_level() -> int:
+    """Return a number; at module level, for pickling."""
+    return 4
+
+
+def test_a_decorated_function_is_pickled_by_name() -> None:
+    """Pickling a decorated function gives the decorated function back."""
+    assert pickle.loads(pickle.dumps(module_level)) is module_level  # noqa: S301 (our own bytes)
+
+
+def test_generators_and_classes_are_refused(operations: Operations) -> None:
+    """What it cannot measure rightly is refused when it is decorated."""
+
+    def stream() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match="is a generator"):
+        operations.operation("stream")(stream)
+    with pytest.raises(TypeError, match="is no function"):
+        operations.operation("klass")(Scorer)
+    with pytest.raises(TypeError, match="call it before it decorates"):
+        operations.operation("number")(3)  # type: ignore[arg-type]
+
+
+def test_calls_of_many_threads_are_counted_exactly(operations: Operations, registry: Registry) -> None:
+    """No call is lost, and nothing is left in progress, whichever threads call."""
+
+    @operations.operation("score", component="scorer")
+    def score(number: int) -> None:
+        if number % 10 == 0:
+            raise ValueError(number)
+
+    def call() -> None:
+        for number in range(2000):
+            try:
+                score(number)
+            except ValueError:
+                pass
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes(registry, "score", "scorer") == {"success": 14400, "error": 1600}
+    assert count(registry, "score", "scorer") == 16000
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+def test_an_operation_whose_series_were_removed_is_shown_again(operations: Operations, registry: Registry) -> None:
+    """Removing a component's series does not lose what it does later, and nothing counts twice."""
+
+    @operations.operation("score", component="scorer")
+    def score() -> None: ...
+
+    score()
+    registry.counter(OPERATIONS).remove(operation="score", component="scorer", outcome="success")
+    assert outcomes(registry, "score", "scorer") == {}
+    for _ in range(3):
+        score()
+    assert outcomes(registry, "score", "scorer") == {"success": 3}
+    assert count(registry, "score", "scorer") == 4
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+def test_a_series_removed_during_a_call_costs_no_count(operations: Operations, registry: Registry) -> None:
+    """A removal while the function runs leaves the others' figures exact."""
+
+    @operations.operation("score", component="scorer")
+    def score() -> None:
+        registry.counter(OPERATIONS).clear()
+
+    score()
+    score()
+    assert outcomes(registry, "score", "scorer") == {"success": 1}  # the second call removed the first's
+    assert count(registry, "score", "scorer") == 2
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+def test_a_failing_report_does_not_reach_the_caller() -> None:
+    """The caller gets its own exception, whatever ours may be."""
+    registry = Registry()
+
+    def report(error: BaseException, *, component: str) -> None:
+        raise RuntimeError("the report fails")
+
+    @Operations(registry, report, "svc").operation("score", component="scorer")
+    def score() -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        score()
+    assert value(registry, "monitoring_dropped_total", reason="internal") == 1
