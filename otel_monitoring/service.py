@@ -70,7 +70,7 @@ class MonitoringService:
     """
 
     def __init__(self, config: Mapping[str, object] | None = None, **settings: object) -> None:
-        self.settings = Settings.load(config, **settings)
+        self.settings = Settings.load(config, environ=None, **settings)
         self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
         self._component = self.settings.service_name
         self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -19,7 +20,7 @@ from otel_monitoring.catalogue.names import (
 from otel_monitoring.exceptions import DeclarationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Bounds for durations in seconds: those of OpenTelemetry's HTTP conventions."""
@@ -84,11 +85,14 @@ class Declaration:
 
     def __post_init__(self) -> None:
         """Check every field, then derive the names that Prometheus shows."""
+        put = object.__setattr__
+        for several in ("labels", "buckets"):
+            given = getattr(self, several)
+            if isinstance(given, Iterable) and not isinstance(given, str):
+                put(self, several, tuple(given))
         problems = list(self._problems())
         if problems:
             raise DeclarationError(f"metric {self.name!r}: " + "; ".join(problems))
-        put = object.__setattr__
-        put(self, "labels", tuple(self.labels))
         put(self, "buckets", tuple(float(bound) for bound in self.buckets))
         put(self, "prometheus_name", prometheus_name(self.name, self.unit, counter=self.kind is Kind.COUNTER))
         put(self, "prometheus_labels", tuple(map(prometheus_label, self.labels)))
@@ -110,7 +114,7 @@ class Declaration:
 
     def _problems(self) -> Iterable[str]:
         yield from filter(None, (metric_name_problem(self.name), unit_problem(self.unit)))
-        if not isinstance(self.description, str):
+        if not isinstance(self.description, str) or not _fits_utf8(self.description):
             yield f"description is {self.description!r}: write one sentence of text"
         yield from _label_problems(self.labels)
         yield from self._bucket_problems()
@@ -123,7 +127,9 @@ class Declaration:
             if self.buckets:
                 yield f"a {self.kind.value} has no buckets: leave them out or declare a histogram"
             return
-        if not self.buckets:
+        if not isinstance(self.buckets, tuple):
+            yield f"buckets is {self.buckets!r}: write a tuple of numbers, buckets=(0.1, 1, 10)"
+        elif not self.buckets:
             yield "a histogram needs at least one bucket bound, for instance buckets=(0.1, 1, 10)"
         elif not all(_is_finite_number(bound) for bound in self.buckets):
             yield f"buckets {self.buckets!r} are not all finite numbers: leave infinity out, it is added"
@@ -144,10 +150,17 @@ def _label_problems(labels: Sequence[str]) -> Iterable[str]:
     if isinstance(labels, str):
         yield f"labels is one string: write a tuple, labels=({labels!r},)"
         return
+    if not isinstance(labels, tuple):
+        yield f"labels is {labels!r}: write a tuple of names, labels=('queue',)"
+        return
     yield from filter(None, map(label_name_problem, labels))
     shown = [prometheus_label(label) for label in labels if isinstance(label, str)]
     for label in sorted({label for label in shown if shown.count(label) > 1}):
         yield f"the label {label!r} is there more than once in Prometheus's form: each label needs its own name"
+
+
+def _fits_utf8(text: str) -> bool:
+    return text == text.encode(errors="replace").decode()
 
 
 def _is_finite_number(value: object) -> bool:

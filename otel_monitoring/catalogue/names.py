@@ -72,7 +72,7 @@ def unit_suffix(unit: str) -> str:
     if "/" in plain:
         above, below = plain.split("/", 1)
         if below in _PER:
-            return "_per_".join(filter(None, [_UNITS.get(above, _words(above)), _PER[below]]))
+            return f"{_UNITS.get(above, _words(above))}_per_{_PER[below]}".lstrip("_")
     return _words(plain)
 
 
@@ -109,8 +109,9 @@ def metric_name_problem(name: object) -> str | None:
             f"{name!r} is no metric name: it starts with a letter and goes on with up to 254 "
             "letters, digits and any of '_', '.', '-', '/', for instance 'jobs' or 'job.wait'"
         )
-    if name in _RESERVED_NAMES or name.startswith("scrape_"):
-        return f"the name {name!r} belongs to Prometheus itself: choose another, such as 'app_{name}'"
+    shown = prometheus_name(name, "", counter=False)
+    if shown in _RESERVED_NAMES or shown.startswith("scrape_"):
+        return f"the name {name!r} belongs to Prometheus itself: choose another, such as 'app_{shown}'"
     return None
 
 

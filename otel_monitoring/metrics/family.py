@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from otel_monitoring.catalogue import prometheus_label
-from otel_monitoring.metrics.series import DETACHED, Series
+from otel_monitoring.metrics.series import DETACHED, MISFITS, Series
 
 if TYPE_CHECKING:
     import threading
@@ -87,16 +87,14 @@ class Family(Generic[S]):
         None says that the attributes do not fit and the measurement was dropped.
         """
         labels = self._label_values(attributes or {})
-        if labels is None:
-            return None
-        series = self._within_budget(labels)
-        if series is self.overflow:
-            return series
-        # A label set is learned by this thread under the lock, as it is removed under the lock.
+        return None if labels is None else self._within_budget(labels)
+
+    def learn(self, series: S) -> None:
+        """Have this thread know the series by its labels from now on; the overflow series is known by none."""
+        # Under the lock, as it is forgotten under the lock.
         with self._lock:
-            if series.slot != DETACHED:
-                self._pages.known(self.number)[_key(labels)] = series.slot
-        return series
+            if series.slot != DETACHED and series.labels is not None:
+                self._pages.known(self.number)[_key(series.labels)] = series.slot
 
     def lost(self) -> S:
         """Return a series that shows nowhere, for a caller whose labels were wrong."""
@@ -113,16 +111,17 @@ class Family(Generic[S]):
         on recording is heard.
         """
         slot = series.slot
-        if slot == DETACHED:
+        # It may be removed again at once, by another thread or a signal handler.
+        while slot == DETACHED:
             slot = (self._within_budget(series.labels) if series.labels is not None else self._overflowing()).slot
         return self._pages.reach(slot + self._width), slot
 
     def remove(self, attributes: Mapping[str, object]) -> bool:
         """Remove one series and give its slots back; tell whether it was there."""
-        labels = self._label_values(attributes)
-        if labels is None:
-            return False
-        return self._remove(_key(labels))
+        with self.incidents.contained("removing a series"):
+            labels = self._label_values(attributes)
+            return labels is not None and self._remove(_key(labels))
+        return False
 
     def clear(self) -> None:
         """Remove every series, the overflow series too."""
@@ -239,8 +238,8 @@ def _as_float(amount: object) -> float | None:
     try:
         return float(amount)  # type: ignore[arg-type]
     except OverflowError:
-        return float("inf")
-    except (TypeError, ValueError, ArithmeticError):
+        return (math.inf if amount > 0 else -math.inf) if isinstance(amount, int) else None
+    except MISFITS:
         return None
 
 

@@ -112,6 +112,7 @@ class Counter(_Labelled[CounterSeries], otel.Counter):
         with self._family.incidents.contained("adding to a counter"):
             series = self._family.series_for(attributes)
             if series is not None:
+                self._family.learn(series)
                 series.add(amount)
 
 
@@ -138,6 +139,7 @@ class UpDownCounter(_Labelled[UpDownCounterSeries], otel.UpDownCounter):
         with self._family.incidents.contained("adding to an up-down counter"):
             series = self._family.series_for(attributes)
             if series is not None:
+                self._family.learn(series)
                 series.add(amount)
 
 
@@ -166,6 +168,7 @@ class Gauge(_Labelled[GaugeSeries], otel._Gauge):  # noqa: SLF001 (listed in the
         with self._family.incidents.contained("setting a gauge"):
             series = self._family.series_for(attributes)
             if series is not None:
+                self._family.learn(series)
                 series.set(amount)
 
 
@@ -198,4 +201,5 @@ class Histogram(_Labelled[HistogramSeries], otel.Histogram):
         with self._family.incidents.contained("recording to a histogram"):
             series = self._family.series_for(attributes)
             if series is not None:
+                self._family.learn(series)
                 series.record(amount)

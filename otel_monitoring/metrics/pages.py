@@ -24,7 +24,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     Slots = list[float]
     Known = list[dict[Hashable, int]]
@@ -33,19 +33,19 @@ GROWTH = 256
 """Slots by which a page grows at the least, so that single new series do not each grow it."""
 
 
-def _thread_local_class() -> type[Any]:
-    """Return the operating system thread's own local class.
+def _of_system_threads() -> tuple[type[Any], Callable[[], int]]:
+    """Return the thread-local class and the ``get_ident`` of the operating system's threads.
 
-    gevent and eventlet put their own in its place, one for each greenlet; greenlets of
+    gevent and eventlet put their own in their place, one for each greenlet; greenlets of
     one thread share a page safely, and thousands of them must not lease thousands.
     """
     if "gevent.monkey" in sys.modules:
-        original: type[Any] = sys.modules["gevent.monkey"].get_original("threading", "local")
-        return original
+        original = sys.modules["gevent.monkey"].get_original
+        return original("threading", "local"), original("threading", "get_ident")
     if "eventlet.patcher" in sys.modules:
-        patched: type[Any] = sys.modules["eventlet.patcher"].original("threading").local
-        return patched
-    return threading.local
+        unpatched = sys.modules["eventlet.patcher"].original("threading")
+        return unpatched.local, unpatched.get_ident
+    return threading.local, threading.get_ident
 
 
 class Page:
@@ -63,20 +63,49 @@ class Page:
         self.turn = 0
 
 
+class _Leases:
+    """Which page is whose.
+
+    Attributes:
+        free: pages without a thread.
+        holders: the others, by the number of the thread.  The system gives a thread's
+            number to another only when the thread is gone: who has the number may have the
+            page.  So what a thread's last finalisers lease, which nobody gives back, goes
+            to the next thread of that number.
+    """
+
+    def __init__(self) -> None:
+        self.free: deque[Page] = deque()
+        self.holders: dict[int, Page] = {}
+
+    def take(self, ident: int) -> Page | None:
+        """Return a page that no other thread has, if there is one."""
+        page = self.holders.get(ident)
+        if page is not None:
+            return page
+        try:
+            return self.free.pop()
+        except IndexError:
+            return None
+
+
 class _Lease:
     """Held by a thread's local storage alone: it goes when the thread does."""
 
-    __slots__ = ("_free", "_page", "_turn")
+    __slots__ = ("_ident", "_leases", "_page", "_turn")
 
-    def __init__(self, page: Page, free: deque[Page]) -> None:
+    def __init__(self, page: Page, leases: _Leases, ident: int) -> None:
         page.turn += 1
         self._page = page
         self._turn = page.turn
-        self._free = free
+        self._leases = leases
+        self._ident = ident
+        leases.holders[ident] = page
 
     def __del__(self) -> None:
         if self._page.turn == self._turn:
-            self._free.append(self._page)
+            self._leases.holders.pop(self._ident, None)
+            self._leases.free.append(self._page)
 
 
 class Pages:
@@ -89,13 +118,15 @@ class Pages:
     """
 
     def __init__(self) -> None:
-        class Local(_thread_local_class()):  # type: ignore[misc]
+        thread_local, self._ident = _of_system_threads()
+
+        class Local(thread_local):  # type: ignore[misc, valid-type]
             slots: Slots = []
             lease: tuple[Slots, Known] = ([], [])
 
         self.local: Any = Local()
         self._all: list[Page] = []
-        self._free: deque[Page] = deque()
+        self._leases = _Leases()
 
     def __len__(self) -> int:
         """Return how many pages there are: at most the threads that were alive at once."""
@@ -113,12 +144,12 @@ class Pages:
         """
         page: Page | None = getattr(self.local, "page", None)
         if page is None:
-            try:
-                page = self._free.pop()
-            except IndexError:
+            ident = self._ident()
+            page = self._leases.take(ident)
+            if page is None:
                 page = Page()
                 self._all.append(page)
-            self.local.keep = _Lease(page, self._free)
+            self.local.keep = _Lease(page, self._leases, ident)
             self.local.page = page
             self.local.slots = page.slots
             self.local.lease = (page.slots, page.known)
@@ -165,9 +196,12 @@ class Pages:
     def start_over(self) -> None:
         """In the child of a fork: every count is the parent's, only this thread is alive."""
         mine = getattr(self.local, "page", None)
-        self._free.clear()
+        self._leases.free.clear()
+        self._leases.holders.clear()
         for page in self:
             page.slots[:] = [0] * len(page.slots)
-            if page is not mine:
+            if page is mine:
+                self._leases.holders[self._ident()] = page
+            else:
                 page.turn += 1
-                self._free.append(page)
+                self._leases.free.append(page)

@@ -131,9 +131,9 @@ class Registry:
 
     def _read(self) -> Snapshot:
         for family in self._families.copy():
-            if family.series:
+            if family.series or family.version:
                 self._series.set(len(family), {"metric": family.declaration.prometheus_name})
-        families = tuple(family for family in self._families.copy() if family.series)
+        families = tuple(family for family in self._families.copy() if family.series or family.overflow is not None)
         # The end is taken before the pages are: a series made in between is simply not shown yet.
         end = self._space.end
         slots = self._pages.total(end)
@@ -194,10 +194,13 @@ class Registry:
 _registries: weakref.WeakSet[Registry] = weakref.WeakSet()
 """All that live: a fork hook cannot be taken back, so there is one, and it asks here."""
 
+_forking = threading.RLock()
 _held: list[Registry] = []
+"""Whose locks the fork under way holds; one fork at a time."""
 
 
 def _before_fork() -> None:
+    _forking.acquire()
     _held[:] = _registries
     for registry in _held:
         registry.before_fork()
@@ -207,6 +210,7 @@ def _after_fork(*, in_child: bool) -> None:
     for registry in reversed(_held):
         registry.after_fork(in_child=in_child)
     _held.clear()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):

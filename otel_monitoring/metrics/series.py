@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from otel_monitoring.metrics.pages import Slots
 
 INFINITY = float("inf")
-MISFITS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError)
-"""What the short way raises when it was not for this measurement."""
+MISFITS = Exception
+"""What the short way raises when it was not for this measurement: a number or a label may raise anything."""
 
 DETACHED = sys.maxsize
 """The slot of a series that was removed: beyond every page, so that using it is noticed."""

@@ -81,13 +81,14 @@ class Snapshot:
         kind = family.declaration.kind
         if kind is Kind.GAUGE:
             return self.gauge(series)
-        end = series.slot + series.slots_needed(family.buckets)
+        slot = series.slot  # once: another thread may remove the series meanwhile
+        end = slot + series.slots_needed(family.buckets)
         if end > len(self.slots):
             return None
         if kind is Kind.HISTOGRAM:
-            counts = accumulate(self.slots[series.slot + 1 : end])
-            return Distribution(tuple(map(int, counts)), float(self.slots[series.slot]))
-        return float(self.slots[series.slot])
+            counts = accumulate(self.slots[slot + 1 : end])
+            return Distribution(tuple(map(int, counts)), float(self.slots[slot]))
+        return float(self.slots[slot])
 
     def gauge(self, series: Series) -> float | None:
         """Return the value that was set last on any page."""
