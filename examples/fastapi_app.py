@@ -1,7 +1,7 @@
 """A FastAPI application with its metrics at /metrics.
 
-    pip install 'otel-monitoring[fastapi]'
-    python examples/fastapi_app.py            # http://127.0.0.1:8000, /docs, /metrics
+pip install 'otel-monitoring[fastapi]'
+python examples/fastapi_app.py            # http://127.0.0.1:8000, /docs, /metrics
 """
 
 from __future__ import annotations

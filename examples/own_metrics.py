@@ -1,6 +1,6 @@
 """Declare metrics of your own and record to them; prints what Prometheus would see.
 
-    python examples/own_metrics.py
+python examples/own_metrics.py
 """
 
 from __future__ import annotations

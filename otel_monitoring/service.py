@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 
 App = TypeVar("App")
 
-GRAFANA_EXTRA = (
-    "{} comes with the extra: pip install 'otel-monitoring[grafana]'; this version of otel-monitoring does not hold it yet"
-)
+GRAFANA_EXTRA = "{} comes with the extra otel-monitoring[grafana], which this version does not hold yet"
 
 
 class MonitoringService:
@@ -148,10 +146,9 @@ class MonitoringService:
         max_series: int | None = None,
         expire_after_seconds: float | None = None,
     ) -> Gauge:
-        """Declare a value that is set; further arguments and errors are those of ``counter``.
+        """Declare a value that is set; arguments and errors are those of ``counter``.
 
-        Args:
-            expire_after_seconds: a series not set for so long is forgotten; None keeps it.
+        With ``expire_after_seconds`` a series that is not set for so long is forgotten.
         """
         return self.registry.gauge(
             Declaration(
@@ -175,10 +172,9 @@ class MonitoringService:
         buckets: tuple[float, ...],
         max_series: int | None = None,
     ) -> Histogram:
-        """Declare a distribution; further arguments and errors are those of ``counter``.
+        """Declare a distribution; arguments and errors are those of ``counter``.
 
-        Args:
-            buckets: the upper bounds in the metric's unit, rising, without infinity.
+        ``buckets`` are the upper bounds in the metric's unit, rising, without infinity.
         """
         return self.registry.histogram(
             Declaration(
@@ -273,7 +269,7 @@ class MonitoringService:
 
     def configure_logging(
         self,
-        format: Literal["json", "console"] = "json",  # noqa: A002 (as logging.basicConfig names it)
+        format: Literal["json", "console"] = "json",
         *,
         level: int | str | None = None,
         stream: TextIO | None = None,
@@ -285,7 +281,7 @@ class MonitoringService:
             level: of the root logger; None takes the setting ``log_level``.
             stream: where to write; None is ``sys.stderr``.
         """
-        from otel_monitoring.logs.configure import configure  # noqa: PLC0415 (loads structlog)
+        from otel_monitoring.logs.configure import configure
 
         chosen = self.settings.log_level if level is None else level
         undo = configure(self._corridor, default_component=self._component, format=format, level=chosen, stream=stream)
@@ -320,8 +316,8 @@ class MonitoringService:
         """
         if self.settings.disabled:
             return app
-        from otel_monitoring.export.asgi import MetricsApp  # noqa: PLC0415 (only web applications need it)
-        from otel_monitoring.instrument.fastapi import instrument_app, wrap_asgi  # noqa: PLC0415 (as above)
+        from otel_monitoring.export.asgi import MetricsApp
+        from otel_monitoring.instrument.fastapi import instrument_app, wrap_asgi
 
         arguments: dict[str, Any] = {
             "registry": self.registry,
@@ -333,8 +329,11 @@ class MonitoringService:
         starlette = getattr(sys.modules.get("starlette.applications"), "Starlette", ())
         if isinstance(app, starlette):
             instrument_app(app, **arguments)
+            if self._third_party is not None:
+                # New releases of FastAPI measure requests themselves, as soon as there is a MeterProvider.
+                self._third_party.leave_to_us("fastapi")
             return app
-        if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):  # noqa: B004
+        if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):
             wrapped: App = wrap_asgi(app, **arguments)  # type: ignore[arg-type, assignment]
             return wrapped
         raise TypeError(f"instrument() takes a FastAPI, Starlette or other ASGI application, and {app!r} is none")
@@ -352,13 +351,13 @@ class MonitoringService:
 
     def asgi_app(self) -> MetricsApp:
         """Return an ASGI application that shows the metrics, to be mounted where they shall be."""
-        from otel_monitoring.export.asgi import MetricsApp  # noqa: PLC0415 (only web applications need it)
+        from otel_monitoring.export.asgi import MetricsApp
 
         return MetricsApp(self.exposition)
 
     def wsgi_app(self) -> WSGIApplication:
         """Return a WSGI application that shows the metrics, to be mounted where they shall be."""
-        from otel_monitoring.export.wsgi import metrics_wsgi  # noqa: PLC0415 (only web applications need it)
+        from otel_monitoring.export.wsgi import metrics_wsgi
 
         return metrics_wsgi(self.exposition)
 
@@ -375,8 +374,8 @@ class MonitoringService:
         Raises:
             ServerError: the port cannot be had; the message says what to do.
         """
-        from otel_monitoring.export.access import Access  # noqa: PLC0415 (only those who serve need it)
-        from otel_monitoring.export.server import MetricsServer  # noqa: PLC0415 (as above)
+        from otel_monitoring.export.access import Access
+        from otel_monitoring.export.server import MetricsServer
 
         settings = self.settings
         with self._lock:
@@ -473,11 +472,11 @@ class MonitoringService:
     def _start(self) -> None:
         settings = self.settings
         if settings.resources:
-            from otel_monitoring.instrument.resources import ResourceFigures  # noqa: PLC0415 (loads psutil)
+            from otel_monitoring.instrument.resources import ResourceFigures
 
             ResourceFigures(self.registry, self._component)
         if settings.third_party:
-            from otel_monitoring.export.bridge import ThirdParty  # noqa: PLC0415 (loads the SDK)
+            from otel_monitoring.export.bridge import ThirdParty
 
             self._third_party = ThirdParty(self.registry.catalogue, {"service.name": settings.service_name})
             self._third_party.attach()
@@ -487,14 +486,14 @@ class MonitoringService:
         if settings.log_format is not None:
             self.configure_logging("json" if settings.log_format == "json" else "console")
         else:
-            from otel_monitoring.logs.chain import install  # noqa: PLC0415 (loads structlog)
+            from otel_monitoring.logs.chain import install
 
             self._undo_logging.append(install(self._corridor, self._component))
 
     def _make_pusher(self, url: str) -> Pusher:
-        import socket  # noqa: PLC0415 (only those who push need it)
+        import socket
 
-        from otel_monitoring.export.pushgateway import Pusher, Pushgateway  # noqa: PLC0415 (loads urllib.request)
+        from otel_monitoring.export.pushgateway import Pusher, Pushgateway
 
         settings = self.settings
         failures = self.registry.counter(MONITORING_EXPORT_FAILURES).labels(exporter="pushgateway")
@@ -537,7 +536,7 @@ class MonitoringService:
 
     def _errors(self) -> ErrorLog:
         if self._error_log is None:
-            from otel_monitoring.logs.emit import ErrorLog  # noqa: PLC0415 (loads structlog)
+            from otel_monitoring.logs.emit import ErrorLog
 
             self._error_log = ErrorLog(self._corridor, self._component)
         return self._error_log

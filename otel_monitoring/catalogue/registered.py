@@ -75,4 +75,4 @@ def _difference(there: Declaration, new: Declaration) -> str:
         for field in fields(new)
         if field.init and getattr(there, field.name) != getattr(new, field.name)
     )
-    return f"metric {new.name!r} is declared already, and differently: {changes}: use the first declaration or another name"
+    return f"metric {new.name!r} is declared already, differently: {changes}: use the first declaration or another name"

@@ -18,7 +18,7 @@ application = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"otel-monitoring {__version__}")
         raise typer.Exit
@@ -27,7 +27,9 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
 @application.callback()
 def options(
     *,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Metrics, errors and dashboards of Python services and agents."""
 
@@ -35,12 +37,14 @@ def options(
 @application.command()
 def demo(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the example application; 0 takes any free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the example application; 0 takes any free one.")
+    ] = 8000,
     seconds: Annotated[float | None, typer.Option(min=1, help="Stop after so long; without it, Ctrl-C stops.")] = None,
     requests_per_second: Annotated[float, typer.Option(min=0.1, max=1000, help="Traffic to make.")] = 40,
 ) -> None:
     """Run the example system under its own traffic and show what it measures."""
-    from otel_monitoring.cli.demo import run_demo  # noqa: PLC0415 (a verb imports its room when it runs)
+    from otel_monitoring.cli.demo import run_demo
 
     run_demo(port=port, seconds=seconds, requests_per_second=requests_per_second)
 

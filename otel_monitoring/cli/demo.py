@@ -69,22 +69,26 @@ def _listen(port: int) -> socket.socket:
         listening.bind((HOST, port))
     except OSError as error:
         listening.close()
-        raise ServerError(f"port {port} of {HOST} cannot be used ({error.strerror}): take another with --port") from error
+        raise ServerError(
+            f"port {port} of {HOST} cannot be used ({error.strerror}): take another with --port"
+        ) from error
     return listening
 
 
 def _start_server(monitoring: MonitoringService, listening: socket.socket) -> Server:
     try:
-        import uvicorn  # noqa: PLC0415 (comes with the extra)
+        import uvicorn
 
-        from otel_monitoring.cli.example_system import example_application  # noqa: PLC0415 (as above)
+        from otel_monitoring.cli.example_system import example_application
     except ImportError as error:
         raise ExtraMissingError(
             f"the demo needs {error.name}: pip install 'otel-monitoring[fastapi]'", name=error.name
         ) from error
-    application = example_application(monitoring, random.Random())  # noqa: S311 (a demo's chance)
+    application = example_application(monitoring, random.Random())
     monitoring.instrument(application, metrics_path="/metrics")
-    server = uvicorn.Server(uvicorn.Config(application, log_config=None, log_level="critical", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(application, log_config=None, log_level="critical", timeout_graceful_shutdown=1)
+    )
     threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="example", daemon=True).start()
     until = time.monotonic() + STARTS_WITHIN_SECONDS
     while not server.started:
@@ -95,7 +99,7 @@ def _start_server(monitoring: MonitoringService, listening: socket.socket) -> Se
 
 
 def _call(address: str, pause_seconds: float, number: int, stop: threading.Event) -> None:
-    chance = random.Random(SEED + number)  # noqa: S311 (a demo's chance)
+    chance = random.Random(SEED + number)
     connection = http.client.HTTPConnection(address, timeout=STOPS_WITHIN_SECONDS)
     while not stop.wait(chance.expovariate(1 / pause_seconds)):
         method, path = _request(chance)
@@ -122,9 +126,10 @@ def _request(chance: random.Random) -> tuple[str, str]:
 def _show(monitoring: MonitoringService, address: str, seconds: float | None) -> None:
     console = Console()
     console.print("The example system is running, under its own traffic.")
-    console.print(f"  its metrics      http://{address}/metrics")
+    console.print(f"  its metrics      http://{address}/metrics", soft_wrap=True)
     console.print(f"  its interface    http://{address}/docs")
-    console.print(f"  for Prometheus   prometheus.yml: scrape_configs: [{{job_name: demo, static_configs: [{{targets: ['{address}']}}]}}]")
+    job = f"{{job_name: demo, static_configs: [{{targets: ['{address}']}}]}}"
+    console.print(f"  for Prometheus   prometheus.yml: scrape_configs: [{job}]", soft_wrap=True)
     console.print("  Ctrl-C stops it.\n" if seconds is None else f"  It stops after {seconds:g} s.\n")
     figures = RecentFigures()
     until = time.monotonic() + seconds if seconds is not None else None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, HTTPException
 
 if TYPE_CHECKING:
+    import random
+
     from otel_monitoring.service import MonitoringService
+
+NO_PROFILE, NOT_ACCEPTED, REPLIES = 0.01, 0.02, 0.3
+"""How often a prospect has no profile, a platform refuses a message, a message is answered."""
 
 PLATFORMS = ("linkedin", "twitter", "email")
 CALLS_PER_WINDOW = 500
@@ -55,7 +59,7 @@ class Outreach:
         score = self._chance.betavariate(5, 3)
         labels = {"platform": platform, "score_type": "engagement"}
         self._monitoring.record_metric("prospect_score", score, labels)
-        if self._chance.random() < 0.01:
+        if self._chance.random() < NO_PROFILE:
             raise ValueError(f"no profile for {prospect}")
         return score
 
@@ -63,10 +67,14 @@ class Outreach:
         quota = self._quotas[platform]
         sent = quota.take()
         self._monitoring.record_rate_limit(
-            platform=platform, limit_type="api", remaining=quota.remaining, reset_time=quota.resets, limit=CALLS_PER_WINDOW
+            platform=platform,
+            limit_type="api",
+            remaining=quota.remaining,
+            reset_time=quota.resets,
+            limit=CALLS_PER_WINDOW,
         )
         await asyncio.sleep(self._chance.expovariate(30))
-        if self._chance.random() < 0.02:
+        if self._chance.random() < NOT_ACCEPTED:
             self._monitoring.log_error(
                 error_message=f"{platform} did not accept the message",
                 error_type="delivery_error",
@@ -76,7 +84,7 @@ class Outreach:
             sent = False
         outcome = "sent" if sent else "failed"
         self._monitoring.record_metric("outreach_attempts_total", 1, {"platform": platform, "outcome": outcome})
-        if sent and self._chance.random() < 0.3:
+        if sent and self._chance.random() < REPLIES:
             self._monitoring.record_metric("engagement_total", 1, {"platform": platform, "metric_type": "reply"})
         return sent
 

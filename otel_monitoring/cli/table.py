@@ -85,7 +85,10 @@ class RecentFigures:
         table = _table("rate limit", "calls left", "of", "hits")
         values = self._readings[-1][1]
         for labels in self._labels_of(RATE_LIMIT_REMAINING):
-            figures = (values.get((metric.name, labels)) for metric in (RATE_LIMIT_REMAINING, RATE_LIMIT_QUOTA, RATE_LIMIT_HITS))
+            figures = (
+                values.get((metric.name, labels))
+                for metric in (RATE_LIMIT_REMAINING, RATE_LIMIT_QUOTA, RATE_LIMIT_HITS)
+            )
             table.add_row(" ".join(labels), *(f"{_number(figure):.0f}" for figure in figures))
         return table
 
@@ -94,9 +97,9 @@ class RecentFigures:
 
     def _timed(self, name: str, metric: Declaration, labels: Labels, failed: float) -> Row:
         before, now, seconds = self._ends(metric, labels)
-        assert isinstance(now, Distribution)
-        earlier = before.cumulative if isinstance(before, Distribution) else (0,) * len(now.cumulative)
-        recent = [new - old for new, old in zip(now.cumulative, earlier, strict=True)]
+        none = (0,) * (len(metric.buckets) + 1)
+        earlier, latest = (end.cumulative if isinstance(end, Distribution) else none for end in (before, now))
+        recent = [new - old for new, old in zip(latest, earlier, strict=True)]
         p50, p95 = (quantile(share, metric.buckets, recent) for share in (0.5, 0.95))
         return Row(name, recent[-1] / seconds, p50, p95, failed)
 

@@ -43,7 +43,7 @@ class Access:
         """Check what is given, and read the networks."""
         problems = [*self._credential_problems()]
         networks: list[Network] = []
-        for text in self.networks:
+        for text in () if isinstance(self.networks, str) else self.networks:
             try:
                 networks.append(ip_network(text, strict=False))
             except ValueError:
@@ -70,10 +70,10 @@ class Access:
         if not self._networks:
             return True
         try:
-            address = ip_address(client)
+            address = _plain_address(ip_address(client))
         except ValueError:
             return False
-        return any(_plain_address(address) in network for network in self._networks)
+        return any(address in network for network in self._networks)
 
     def _believes(self, authorization: str | None) -> bool:
         if self.password is None and self.bearer_token is None:

@@ -65,6 +65,20 @@ class ThirdParty:
                     self._attached = (provider, self._read(provider))
         return self.attached
 
+    def leave_to_us(self, scope: str) -> None:
+        """Let an instrumentation that is asked for from now on measure nothing: we do what it does.
+
+        Only a provider that was made here is told; an application's own is left as it is.
+
+        Args:
+            scope: the name under which it asks for its meter.
+        """
+        from otel_monitoring.export.reader import SharedProvider
+
+        with self._lock:
+            if self._attached is not None and isinstance(self._attached[0], SharedProvider):
+                self._attached[0].left_to_us |= {scope}
+
     def render(self, *, openmetrics: bool) -> str:
         """Return the families of third-party instruments, without an end mark.
 
@@ -113,9 +127,11 @@ class ThirdParty:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.resources import Resource
 
+        from otel_monitoring.export.reader import SharedProvider
+
         there = otel.get_meter_provider()
         if not isinstance(there, MeterProvider) and _is_unset(there):
-            made = MeterProvider(resource=Resource.create(dict(self._resource)), shutdown_on_exit=False)
+            made = SharedProvider(resource=Resource.create(dict(self._resource)), shutdown_on_exit=False)
             otel.set_meter_provider(made)
             # Another thread may have been first.
             there = otel.get_meter_provider()

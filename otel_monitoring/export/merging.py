@@ -75,7 +75,7 @@ def _join_data(alike: list[Shown]) -> Shown:
     first = alike[0]
     if isinstance(first, Histogram):
         distributions = chain.from_iterable(data.data_points for data in alike if isinstance(data, Histogram))
-        return replace(first, data_points=_once(distributions, _add_distributions))
+        return replace(first, data_points=_once(map(_with_float_bounds, distributions), _add_distributions))
     numbers = chain.from_iterable(data.data_points for data in alike if not isinstance(data, Histogram))
     return replace(first, data_points=_once(numbers, _add_numbers if isinstance(first, Sum) else _keep_first))
 
@@ -97,8 +97,13 @@ def _keep_first(first: NumberDataPoint, _: NumberDataPoint) -> NumberDataPoint:
     return first
 
 
+def _with_float_bounds(point: HistogramDataPoint) -> HistogramDataPoint:
+    """Return the same with bounds that are shown as ``1.0``: OpenMetrics wants it, and Prometheus 3 makes it so."""
+    return replace(point, explicit_bounds=tuple(map(float, point.explicit_bounds)))
+
+
 def _add_distributions(first: HistogramDataPoint, other: HistogramDataPoint) -> HistogramDataPoint:
-    if tuple(first.explicit_bounds) != tuple(other.explicit_bounds):
+    if first.explicit_bounds != other.explicit_bounds:
         return first
     return replace(
         first,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import Meter, NoOpMeter
+from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.util.types import Attributes
 
     from otel_monitoring.export.merging import LeftOut
 
@@ -65,6 +68,29 @@ class Reader(PrometheusMetricReader):
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
         """Take what was collected: the method that each MetricReader defines."""
         super()._receive_metrics(merge(metrics_data, self._left_out), timeout_millis, **kwargs)
+
+
+class SharedProvider(MeterProvider):
+    """The stock MeterProvider, for an application that has set none.
+
+    Attributes:
+        left_to_us: names of instrumentation scopes that measure what we measure already;
+            they get a meter that does nothing, so that no request is measured twice.
+    """
+
+    left_to_us: frozenset[str] = frozenset()
+
+    def get_meter(
+        self,
+        name: str,
+        version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes | None = None,
+    ) -> Meter:
+        """Return a meter of that scope."""
+        if name in self.left_to_us:
+            return NoOpMeter(name, version, schema_url)
+        return super().get_meter(name, version, schema_url, attributes)
 
 
 class _Collected:

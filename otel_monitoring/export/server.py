@@ -85,7 +85,7 @@ class MetricsServer:
     @property
     def url(self) -> str:
         """Where the metrics are, as seen from this machine."""
-        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 (read)
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.port}{METRICS_PATH}"
 
@@ -165,6 +165,7 @@ class MetricsServer:
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
     """Return the address to listen on; IPv4 where a name such as ``localhost`` has both."""
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # Without the port: there are systems where one that is too large comes back as another.
+    found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    return family, address
+    return family, (address[0], port, *address[2:])

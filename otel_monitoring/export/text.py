@@ -93,7 +93,7 @@ class Exposition:
             if lines is None:
                 make = _LINES[family.declaration.kind]
                 lines = kept[family] = make(family, openmetrics=openmetrics, created=openmetrics and self._created)
-            yield lines.render(snapshot)
+            yield from lines.render(snapshot)
         if self._third_party is not None:
             yield self._foreign(self._third_party, openmetrics=openmetrics)
         if openmetrics:
@@ -141,10 +141,13 @@ class _FamilyLines(Generic[K]):
         self._heading = _heading(family.declaration, openmetrics=openmetrics)
         self._kept: tuple[int, list[Series], list[K]] = (family.version, [], [])
 
-    def render(self, snapshot: Snapshot) -> str:
-        """Return the heading and all lines, or nothing where no series has a value."""
-        lines = "".join(self.lines(snapshot, *self._current()))
-        return self._heading + lines if lines else ""
+    def render(self, snapshot: Snapshot) -> Iterator[str]:
+        """Give the heading and all lines, or nothing where no series has a value."""
+        lines = iter(self.lines(snapshot, *self._current()))
+        for first in lines:
+            yield self._heading
+            yield first
+            yield from lines
 
     def lines(self, snapshot: Snapshot, series: list[Series], kept: list[K]) -> Iterable[str]:
         """Fill each series' numbers into what is kept of it."""
@@ -217,6 +220,11 @@ class _HistogramLines(_FamilyLines[str]):
     Kept of each series are its lines, ready but for the numbers.
     """
 
+    def __init__(self, family: Family[Any], *, openmetrics: bool, created: bool) -> None:
+        super().__init__(family, openmetrics=openmetrics, created=created)
+        # OpenMetrics allows no sum, and without it no count, where values may be negative.
+        self._summed = not (openmetrics and self.declaration.buckets[0] < 0)
+
     def prepare(self, series: Series) -> str:
         labels = _labels(self.declaration, series).replace("%", "%%")
         return "".join(f"{line}\n" for line in self._lines_with(labels, series.created))
@@ -229,6 +237,8 @@ class _HistogramLines(_FamilyLines[str]):
         starts = list(compress(found, shown))
         sums = _texts([slots[start] for start in starts])
         counts = (tuple(accumulate(slots[start + 1 : start + width])) for start in starts)
+        if not self._summed:
+            return map(mod, compress(kept, shown), counts)
         filled = ((*cumulative, total, cumulative[-1]) for cumulative, total in zip(counts, sums, strict=True))
         return map(mod, compress(kept, shown), filled)
 
@@ -237,8 +247,9 @@ class _HistogramLines(_FamilyLines[str]):
         comma = "," if labels else ""
         for bound in (*map(bound_text, self.declaration.buckets), "+Inf"):
             yield f'{name}_bucket{{{labels}{comma}le="{bound}"}} %d'
-        yield f"{_sample(name + '_sum', labels)} %s"
-        yield f"{_sample(name + '_count', labels)} %d"
+        if self._summed:
+            yield f"{_sample(name + '_sum', labels)} %s"
+            yield f"{_sample(name + '_count', labels)} %d"
         if self.created:
             yield f"{_sample(name + '_created', labels)} {created:.3f}"
 

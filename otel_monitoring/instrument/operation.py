@@ -37,7 +37,9 @@ R = TypeVar("R")
 class ReportError(Protocol):
     """Takes an exception that left a function of a component."""
 
-    def __call__(self, error: BaseException, *, component: str) -> None: ...
+    def __call__(self, error: BaseException, *, component: str) -> None:
+        """Report it."""
+        ...
 
 
 class Operations:
@@ -126,7 +128,7 @@ class _Recorder:
 
     def instrument(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return a function of the same kind that records its calls."""
-        # One page is looked up for all series, and their slots are variables of this
+        # One page is looked up for all series, and their slots are variables of this one
         # closure: through the series' own methods a call would cost twice as much.
         registry, local, bounds, fail = self._registry, self._registry.local, PROCESSING_TIME.buckets, self._fail
         base = total = success = running = last = last_value = top = DETACHED
@@ -147,8 +149,8 @@ class _Recorder:
         def begin() -> float:
             try:
                 slots = local.slots
-                slots[top]  # noqa: B018 (raises where this thread's page is too short)
-                slots[running] += 1
+                slots[top]
+                slots[running] += 1.0
             except MISFITS:
                 self._begin()
                 place()
@@ -161,8 +163,8 @@ class _Recorder:
                 took = ended - started
                 slots[base if took <= shortest else base + bisect_left(bounds, took)] += 1
                 slots[total] += took
-                slots[success] += 1
-                slots[running] -= 1
+                slots[success] += 1.0
+                slots[running] -= 1.0
                 slots[last_value] = ended + registry.clock_offset
                 slots[last] = ended
             except MISFITS:
@@ -173,8 +175,8 @@ class _Recorder:
             # begin() and succeed() written out: two calls less are a sixth of the cost.
             slots = local.slots
             try:
-                slots[top]  # noqa: B018 (as in begin)
-                slots[running] += 1
+                slots[top]
+                slots[running] += 1.0
             except MISFITS:
                 begin()
                 slots = local.slots
@@ -189,8 +191,8 @@ class _Recorder:
                 took = ended - started
                 slots[base if took <= shortest else base + bisect_left(bounds, took)] += 1
                 slots[total] += took
-                slots[success] += 1
-                slots[running] -= 1
+                slots[success] += 1.0
+                slots[running] -= 1.0
                 slots[last_value] = ended + registry.clock_offset
                 slots[last] = ended
             except MISFITS:
@@ -198,10 +200,10 @@ class _Recorder:
             return result
 
         @functools.wraps(function)
-        async def coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
+        async def coroutine(*args: P.args, **kwargs: P.kwargs) -> object:
             started = begin()
             try:
-                result = await cast("Awaitable[Any]", function(*args, **kwargs))
+                result: object = await cast("Awaitable[object]", function(*args, **kwargs))
             except BaseException as error:
                 fail(perf_counter() - started, error)
                 raise

@@ -170,8 +170,10 @@ def _leaves_of(app: object, prefix: str, hosts: tuple[Any, ...], depth: int = 0)
         return
     from starlette.routing import Host, Mount, Route
 
-    for route in _included(routes):
-        kind = getattr(route, "original_route", route)
+    for context in _included(routes):
+        kind = getattr(context, "original_route", context)
+        # Before 0.145 a context stands in for the path of FastAPI's own routes only.
+        route = getattr(context, "starlette_route", None) or context
         if isinstance(kind, Route):
             template, path = _compiled(prefix + route.path)
             yield Leaf(template, route.endpoint, re.compile(path), frozenset(route.methods or ()), hosts)

@@ -6,4 +6,14 @@ from otel_monitoring.metrics.instruments import Counter, Gauge, Histogram, UpDow
 from otel_monitoring.metrics.registry import Instrument, Registry
 from otel_monitoring.metrics.snapshot import Distribution, Point, Snapshot
 
-__all__ = ["Counter", "Distribution", "Gauge", "Histogram", "Instrument", "Point", "Registry", "Snapshot", "UpDownCounter"]
+__all__ = [
+    "Counter",
+    "Distribution",
+    "Gauge",
+    "Histogram",
+    "Instrument",
+    "Point",
+    "Registry",
+    "Snapshot",
+    "UpDownCounter",
+]

@@ -221,7 +221,7 @@ class Family(Generic[S]):
         worst = distinct.index(max(distinct))
         return (
             f"{self.declaration.prometheus_name} has {self.max_series} series, its budget; further label sets are "
-            f"added up in one series with otel_metric_overflow=\"true\". The label {self.declaration.labels[worst]!r} "
+            f'added up in one series with otel_metric_overflow="true". The label {self.declaration.labels[worst]!r} '
             f"has {distinct[worst]} values, the latest {labels[worst]!r}: does it hold an id, a path or a text? "
             "Drop it, or raise max_series"
         )
@@ -233,7 +233,9 @@ def _key(labels: tuple[str, ...]) -> Hashable:
 
 
 def _as_float(amount: object) -> float | None:
-    if isinstance(amount, str | bytes | bytearray) or not (hasattr(amount, "__float__") or hasattr(amount, "__index__")):
+    if isinstance(amount, str | bytes | bytearray) or not (
+        hasattr(amount, "__float__") or hasattr(amount, "__index__")
+    ):
         return None
     try:
         return float(amount)  # type: ignore[arg-type]

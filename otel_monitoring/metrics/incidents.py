@@ -23,7 +23,9 @@ LOGGED_AT_MOST = 1000
 class CountDropped(Protocol):
     """Counts one dropped measurement under a reason."""
 
-    def __call__(self, reason: str) -> None: ...
+    def __call__(self, reason: str) -> None:
+        """Count it."""
+        ...
 
 
 class Incidents:
@@ -75,7 +77,9 @@ class Incidents:
                 raise
             self._count("internal")
             if self._is_first("internal", doing):
-                logger.warning("fault inside the monitoring while %s; the application is not affected", doing, exc_info=True)
+                logger.warning(
+                    "fault inside the monitoring while %s; the application is not affected", doing, exc_info=True
+                )
 
     def _is_first(self, kind: str, about: str) -> bool:
         seen = self._logged

@@ -40,9 +40,11 @@ class CatalogueMeter(otel.Meter):
     def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> otel.UpDownCounter:
         """Return the declared up-down counter of this name, else another meter's."""
         found = self._registry.find(name)
-        return found if isinstance(found, UpDownCounter) else self._others.create_up_down_counter(name, unit, description)
+        return (
+            found if isinstance(found, UpDownCounter) else self._others.create_up_down_counter(name, unit, description)
+        )
 
-    def create_gauge(self, name: str, unit: str = "", description: str = "") -> otel._Gauge:  # noqa: SLF001 (its only name)
+    def create_gauge(self, name: str, unit: str = "", description: str = "") -> otel._Gauge:
         """Return the declared gauge of this name, else another meter's."""
         found = self._registry.find(name)
         return found if isinstance(found, Gauge) else self._others.create_gauge(name, unit, description)

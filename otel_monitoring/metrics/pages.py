@@ -21,7 +21,7 @@ import sys
 import threading
 from collections import deque
 from operator import add
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -121,8 +121,8 @@ class Pages:
         thread_local, self._ident = _of_system_threads()
 
         class Local(thread_local):  # type: ignore[misc, valid-type]
-            slots: Slots = []
-            lease: tuple[Slots, Known] = ([], [])
+            slots: ClassVar[Slots] = []
+            lease: ClassVar[tuple[Slots, Known]] = ([], [])
 
         self.local: Any = Local()
         self._all: list[Page] = []

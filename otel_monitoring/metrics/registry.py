@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Instrument = Counter | UpDownCounter | Gauge | Histogram
-I = TypeVar("I", Counter, UpDownCounter, Gauge, Histogram)
+K = TypeVar("K", Counter, UpDownCounter, Gauge, Histogram)
 
 _CLASSES: dict[Kind, tuple[type[Series], type[Any]]] = {
     Kind.COUNTER: (CounterSeries, Counter),
@@ -72,8 +72,9 @@ class Registry:
         self._series = self.gauge(MONITORING_SERIES)
         _registries.add(self)
 
-    def __len__(self) -> int:
-        """Return how many pages there are: at most the threads that were alive at once."""
+    @property
+    def pages(self) -> int:
+        """How many pages there are: at most the threads that were alive at once."""
         return len(self._pages)
 
     def counter(self, declaration: Declaration) -> Counter:
@@ -151,9 +152,10 @@ class Registry:
                     expired |= family.remove(dict(zip(family.declaration.labels, series.labels, strict=True)))
         return expired
 
-    def _instrument(self, declaration: Declaration, kind: type[I]) -> I:
+    def _instrument(self, declaration: Declaration, kind: type[K]) -> K:
         made = self.instrument(declaration)
-        assert isinstance(made, kind)
+        if not isinstance(made, kind):
+            raise TypeError(f"{declaration.name} is declared as a {declaration.kind.value}")
         return made
 
     def _make(self, declaration: Declaration) -> Instrument:

@@ -79,7 +79,6 @@ class Series:
         """Return how many slots one series takes."""
         return cls.width + (len(buckets) + 1 if buckets else 0)
 
-
     def reach(self) -> tuple[Slots, int]:
         """Return this thread's page, long enough for the series, and the series' first slot now.
 

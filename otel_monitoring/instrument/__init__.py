@@ -1,0 +1,1 @@
+"""Instrumentation: decorators, web applications, rate limits and the figures of the process."""
