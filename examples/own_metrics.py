@@ -35,4 +35,4 @@ def work_off(queue: str, waits_seconds: list[float]) -> None:
 if __name__ == "__main__":
     work_off("mail", [0.05, 0.4, 3.2])
     body, _ = monitoring.exposition()
-    print(body.decode())
+    print(body.decode())  # noqa: T201 (it is what the example shows)

@@ -269,7 +269,7 @@ class MonitoringService:
 
     def configure_logging(
         self,
-        format: Literal["json", "console"] = "json",
+        format: Literal["json", "console"] = "json",  # noqa: A002 (as logging.basicConfig names it)
         *,
         level: int | str | None = None,
         stream: TextIO | None = None,
@@ -333,7 +333,7 @@ class MonitoringService:
                 # New releases of FastAPI measure requests themselves, as soon as there is a MeterProvider.
                 self._third_party.leave_to_us("fastapi")
             return app
-        if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):
+        if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):  # noqa: B004
             wrapped: App = wrap_asgi(app, **arguments)  # type: ignore[arg-type, assignment]
             return wrapped
         raise TypeError(f"instrument() takes a FastAPI, Starlette or other ASGI application, and {app!r} is none")

@@ -18,7 +18,7 @@ application = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
     if wanted:
         typer.echo(f"otel-monitoring {__version__}")
         raise typer.Exit

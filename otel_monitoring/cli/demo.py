@@ -84,7 +84,7 @@ def _start_server(monitoring: MonitoringService, listening: socket.socket) -> Se
         raise ExtraMissingError(
             f"the demo needs {error.name}: pip install 'otel-monitoring[fastapi]'", name=error.name
         ) from error
-    application = example_application(monitoring, random.Random())
+    application = example_application(monitoring, random.Random())  # noqa: S311 (a demo's chance)
     monitoring.instrument(application, metrics_path="/metrics")
     server = uvicorn.Server(
         uvicorn.Config(application, log_config=None, log_level="critical", timeout_graceful_shutdown=1)
@@ -99,7 +99,7 @@ def _start_server(monitoring: MonitoringService, listening: socket.socket) -> Se
 
 
 def _call(address: str, pause_seconds: float, number: int, stop: threading.Event) -> None:
-    chance = random.Random(SEED + number)
+    chance = random.Random(SEED + number)  # noqa: S311 (a demo's chance)
     connection = http.client.HTTPConnection(address, timeout=STOPS_WITHIN_SECONDS)
     while not stop.wait(chance.expovariate(1 / pause_seconds)):
         method, path = _request(chance)

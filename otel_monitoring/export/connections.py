@@ -141,7 +141,7 @@ class Server(ThreadingHTTPServer):
                 self._stopping.wait(LOOK_SECONDS)
             raise
 
-    def process_request(self, request: Any, client_address: Any) -> None:
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (socketserver's)
         """Answer in a thread, or say at once that there are too many."""
         with self._changed:
             busy = len(self._open) >= self._limits.connections
@@ -153,14 +153,14 @@ class Server(ThreadingHTTPServer):
         else:
             super().process_request(request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 (socketserver's)
         """Close a connection; called once for each, however it ended."""
         with self._changed:
             self._open.pop(request, None)
             self._changed.notify_all()
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 (socketserver's)
         """Be silent about a client that went away; log the first fault of each kind of our own."""
         kind, fault, _ = sys.exc_info()
         if isinstance(fault, ConnectionError | TimeoutError):
@@ -198,9 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(made.body)
 
     # Other methods are answered 501 by the base class.
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = reply
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = reply  # noqa: N815 (http.server's names)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
         """Write nothing: an access log of scrapes says nothing."""
 
     def _header(self, name: str) -> str | None:

@@ -132,7 +132,7 @@ class Pushgateway:
         self._send("DELETE", None, {})
 
     def _send(self, method: str, body: bytes | None, headers: dict[str, str]) -> None:
-        request = Request(self.group_url, body, {**headers, **self._own_headers()}, method=method)
+        request = Request(self.group_url, body, {**headers, **self._own_headers()}, method=method)  # noqa: S310 (checked)
         try:
             # Opened anew each time, for a proxy's settings may have changed.
             with build_opener(_NoRedirects).open(request, timeout=self.timeout_seconds) as response:
@@ -176,7 +176,7 @@ def _refuse(error: HTTPError) -> NoReturn:
             said = " ".join(error.read(_SHOWN_BYTES).decode(errors="replace").split())
         except (OSError, HTTPException):
             said = ""
-    redirect = error.code // 100 == 3
+    redirect = error.code // 100 == 3  # noqa: PLR2004 (the class of status)
     hint = "; redirects are not followed, give the address that it redirects to" if redirect else ""
     text = f"it answered {error.code} {error.reason}{': ' if said else ''}{said}{hint}"
     raise PushError(f"http_{error.code}", text, passing=error.code >= _WORTH_TRYING_AGAIN) from None
@@ -229,7 +229,7 @@ class Backoff:
     def delay_seconds(self, failures: int) -> float:
         """Return how long to wait after so many failures, spread at random so that many pushers part."""
         longest = min(self.highest_seconds, self.first_seconds * 2.0 ** min(failures - 1, _DOUBLED_AT_MOST))
-        return random.uniform(longest / 2, longest)
+        return random.uniform(longest / 2, longest)  # noqa: S311 (not a secret)
 
 
 @dataclass(slots=True, eq=False)

@@ -85,7 +85,7 @@ class MetricsServer:
     @property
     def url(self) -> str:
         """Where the metrics are, as seen from this machine."""
-        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 (read)
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.port}{METRICS_PATH}"
 

@@ -214,7 +214,7 @@ def _is_fastapi(app: object) -> TypeGuard[FastAPI]:
     return isinstance(app, getattr(sys.modules.get("fastapi"), "FastAPI", ()))
 
 
-def _middleware_with_spans() -> Any:
+def _middleware_with_spans() -> Any:  # noqa: ANN401 (OpenTelemetry's class is not annotated)
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
     return OpenTelemetryMiddleware

@@ -34,7 +34,7 @@ def configure(
     corridor: Corridor,
     *,
     default_component: str,
-    format: Literal["json", "console"] = "json",
+    format: Literal["json", "console"] = "json",  # noqa: A002 (as logging.basicConfig names it)
     level: int | str = logging.INFO,
     stream: TextIO | None = None,
 ) -> Callable[[], None]:

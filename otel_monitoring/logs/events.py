@@ -31,7 +31,7 @@ _ATTRIBUTES = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime",
 
 def exception_of(exc_info: object) -> BaseException | None:
     """Return the exception that any form of ``exc_info`` means: an exception, a tuple or a flag."""
-    if isinstance(exc_info, tuple) and len(exc_info) == 3:
+    if isinstance(exc_info, tuple) and len(exc_info) == 3:  # noqa: PLR2004 (type, value, traceback)
         exc_info = exc_info[1]
     elif exc_info and not isinstance(exc_info, BaseException):
         return sys.exc_info()[1]

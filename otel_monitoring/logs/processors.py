@@ -21,7 +21,7 @@ _ERROR_METHODS = frozenset({"error", "exception", "critical", "fatal"})
 class AddTraceContext:
     """Adds ``trace_id`` and ``span_id`` in hex to events that are logged inside a span."""
 
-    def __call__(self, logger: object, method_name: str, event_dict: Event) -> Event:
+    def __call__(self, logger: object, method_name: str, event_dict: Event) -> Event:  # noqa: ARG002 (structlog's signature)
         """Add the ids, unless the event has brought its own."""
         trace_id, span_id = current_span()
         if trace_id is not None and "trace_id" not in event_dict:
@@ -66,7 +66,7 @@ class HeardAlready:
     def __init__(self, corridor: Corridor) -> None:
         self._corridor = corridor
 
-    def __call__(self, logger: object, method_name: str, event_dict: Event) -> Event:
+    def __call__(self, logger: object, method_name: str, event_dict: Event) -> Event:  # noqa: ARG002 (structlog's signature)
         """Note that the call which is running has been heard."""
         note_call(self._corridor, logger)
         return event_dict

@@ -143,7 +143,7 @@ class UpDownCounter(_Labelled[UpDownCounterSeries], otel.UpDownCounter):
                 series.add(amount)
 
 
-class Gauge(_Labelled[GaugeSeries], otel._Gauge):
+class Gauge(_Labelled[GaugeSeries], otel._Gauge):  # noqa: SLF001 (listed in the API's __all__; its only name)
     """The last value set."""
 
     def set(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:

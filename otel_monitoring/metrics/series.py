@@ -33,7 +33,7 @@ class Home(Protocol):
     """What a series asks of the family that it belongs to."""
 
     @property
-    def local(self) -> Any:
+    def local(self) -> Any:  # noqa: ANN401 (thread-local attributes have no type)
         """What the calling thread has leased."""
         ...
 
