@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from otel_monitoring.metrics import Distribution
 
-QUIET = {"third_party": False, "resources": False, "service_name": "outreach"}
+QUIET: dict[str, Any] = {"third_party": False, "resources": False, "service_name": "outreach"}
 """Settings under which a service touches nothing that other tests share."""
 
 

@@ -84,9 +84,10 @@ class Server(ThreadingHTTPServer):
         limits: Limits,
     ) -> None:
         self.address_family = family
-        self.reply = reply
+        self._reply = reply
         self._limits = limits
         self._open: dict[socket.socket, float] = {}
+        self._asked: set[socket.socket] = set()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._logged: set[type[BaseException] | None] = set()
@@ -114,6 +115,8 @@ class Server(ThreadingHTTPServer):
         """Close the port; let answers under way be finished, for so many seconds."""
         self.server_close()
         with self._changed:
+            # Browsers connect in advance and ask nothing: these are not waited for.
+            _cut([connection for connection in self._open if connection not in self._asked])
             self._changed.wait_for(lambda: not self._open, max(0.0, timeout))
             _cut(list(self._open))
 
@@ -153,10 +156,17 @@ class Server(ThreadingHTTPServer):
         else:
             super().process_request(request, client_address)
 
+    def answer(self, asked: Asked, connection: socket.socket) -> Answer:
+        """Return the answer to a request that has come in whole."""
+        with self._changed:
+            self._asked.add(connection)
+        return self._reply(asked)
+
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 (socketserver's)
         """Close a connection; called once for each, however it ended."""
         with self._changed:
             self._open.pop(request, None)
+            self._asked.discard(request)
             self._changed.notify_all()
         super().shutdown_request(request)
 
@@ -190,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Send the answer, and close: scrapes are far apart, and an idle connection would hold a thread."""
         path = self.path.partition("?")[0]
         asked = Asked(self.command, path, str(self.client_address[0]), self._header)
-        made = cast("Server", self.server).reply(asked)
+        made = cast("Server", self.server).answer(asked, self.connection)
         self.send_response(made.status)
         for name, value in (*made.headers, ("Connection", "close")):
             self.send_header(name, value)

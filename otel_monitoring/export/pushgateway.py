@@ -14,7 +14,6 @@ import re
 import threading
 from base64 import b64encode, urlsafe_b64encode
 from collections import deque
-from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from http.client import HTTPException
 from time import monotonic
@@ -27,7 +26,7 @@ from otel_monitoring.exceptions import ConfigurationError, MonitoringError
 from otel_monitoring.export.forks import tell_after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from urllib.parse import SplitResult
 
     from otel_monitoring.export.render import Render
@@ -328,8 +327,7 @@ class Pusher:
         Returns:
             Whether the gateway has removed it.
         """
-        self._closed = True
-        return self._ask(self._delete, timeout)
+        return self._ask(self._delete, timeout, last=True)
 
     def shutdown(self, timeout: float) -> bool:
         """Push a last time, and end; nothing happens where it has ended already.
@@ -340,10 +338,7 @@ class Pusher:
         Returns:
             Whether the gateway has taken it.
         """
-        if self._closed:
-            return True
-        self._closed = True
-        return self._ask(self._push, timeout)
+        return self._closed or self._ask(self._push, timeout, last=True)
 
     def after_fork_in_child(self) -> None:
         """Go on in a child, as a group of its own."""
@@ -361,9 +356,11 @@ class Pusher:
     def _delete(self) -> None:
         self._gateway.delete()
 
-    def _ask(self, send: Callable[[], None], timeout: float) -> bool:
+    def _ask(self, send: Callable[[], None], timeout: float, *, last: bool = False) -> bool:
         request = _Request(send, monotonic() + timeout, asked=True)
         with self._changed:
+            # Together: a thread that found the end without the request would be gone, and at exit none can be started.
+            self._closed = self._closed or last
             self._requests.append(request)
             self._changed.notify_all()
             if not self._start_thread():

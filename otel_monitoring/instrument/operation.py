@@ -14,7 +14,7 @@ import inspect
 import time
 from bisect import bisect_left
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast
 
 from otel_monitoring.catalogue.shipped import (
     COMPONENT_LAST_SUCCESS,
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from otel_monitoring.metrics import Registry
-    from otel_monitoring.metrics.series import CounterSeries, GaugeSeries, HistogramSeries, UpDownCounterSeries
+
+BOUNDS = PROCESSING_TIME.buckets
+SHORTEST = BOUNDS[0]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,7 +86,9 @@ class Operation:
         _refuse_other_kinds(function)
         name = self._name or function.__name__
         recorder = _Recorder(self._registry, self._report, name, self._component)
-        return recorder.instrument(function)
+        if inspect.iscoroutinefunction(function):
+            return cast("Callable[P, R]", _measured_coroutine(function, recorder))
+        return _measured_function(function, recorder)
 
 
 def _refuse_other_kinds(function: object) -> None:
@@ -97,141 +101,154 @@ def _refuse_other_kinds(function: object) -> None:
         )
 
 
-class _Bound(NamedTuple):
-    """The series of one operation."""
-
-    time: HistogramSeries
-    success: CounterSeries
-    in_progress: UpDownCounterSeries
-    last_success: GaugeSeries
-
-
 class _Recorder:
-    """Records one operation's calls."""
+    """Records the calls of one operation.
+
+    The slots of its series are looked up once and all written through one page: through
+    the series' own methods a call would cost twice as much.  When one of the series is
+    removed the slots are forgotten, and the next call goes through those methods, which
+    registers the series anew.
+
+    Attributes:
+        running: the slot of the operations in progress.
+        top: the highest slot of all, which shows whether a thread's page is long enough.
+        places: where time, success, progress and the last success go; empty where the
+            slots are to be looked up.
+    """
+
+    __slots__ = (
+        "_component",
+        "_incidents",
+        "_last_success",
+        "_outcomes",
+        "_report",
+        "_running",
+        "_time",
+        "local",
+        "places",
+        "registry",
+        "running",
+        "top",
+    )
 
     def __init__(self, registry: Registry, report: ReportError, operation: str, component: str) -> None:
-        self._registry = registry
-        self._report = report
-        self._component = component
         labels = {"operation": operation, "component": component}
         outcomes = registry.counter(OPERATIONS)
+        self.places: tuple[int, ...] = ()
+        self.running = self.top = DETACHED
+        self.registry = registry
+        self.local = registry.local
+        self._incidents = registry.incidents
+        self._report = report
+        self._component = component
         # All outcomes begin at 0, so that rate() sees the first error.
         self._outcomes = {
             outcome: outcomes.labels(**labels, outcome=outcome) for outcome in ("success", "error", "cancelled")
         }
-        self._series = _Bound(
-            registry.histogram(PROCESSING_TIME).labels(**labels),
-            self._outcomes["success"],
-            registry.up_down_counter(OPERATIONS_IN_PROGRESS).labels(component=component),
-            registry.gauge(COMPONENT_LAST_SUCCESS).labels(component=component),
-        )
+        self._time = registry.histogram(PROCESSING_TIME).labels(**labels)
+        self._running = registry.up_down_counter(OPERATIONS_IN_PROGRESS).labels(component=component)
+        self._last_success = registry.gauge(COMPONENT_LAST_SUCCESS).labels(component=component)
+        for series in (self._time, self._outcomes["success"], self._running, self._last_success):
+            series.watch(self._displace)
 
-    def instrument(self, function: Callable[P, R]) -> Callable[P, R]:  # noqa: C901, PLR0915 (one closure: see below)
-        """Return a function of the same kind that records its calls."""
-        # One page is looked up for all series, and their slots are variables of this one
-        # closure: through the series' own methods a call would cost twice as much.
-        registry, local, bounds, fail = self._registry, self._registry.local, PROCESSING_TIME.buckets, self._fail
-        base = total = success = running = last = last_value = top = DETACHED
-        shortest = bounds[0]
+    def begin(self) -> None:
+        """Count a call in, and look the slots up."""
+        with self._incidents.contained("counting an operation in"):
+            self._running.add(1)
+            series = (self._time, self._outcomes["success"], self._running, self._last_success)
+            total, success, running, last = (one.reach()[1] for one in series)
+            self.places = (total, success, running, last)
+            self.running = running
+            self.top = max(total + len(BOUNDS) + 1, success, running, last + 1)
 
-        def place() -> None:
-            nonlocal base, total, success, running, last, last_value, top
-            total, success, running, last = (series.reach()[1] for series in self._series)
-            last_value = last + 1
-            # These two come last, and go first: as long as one is DETACHED a call goes the long way.
-            top = max(total + len(bounds) + 1, success, running, last_value)
-            base = total + 1
-
-        def displace() -> None:
-            nonlocal base, top
-            base = top = DETACHED
-
-        def begin() -> float:
-            try:
-                slots = local.slots
-                slots[top]
-                slots[running] += 1.0
-            except MISFITS:
-                self._begin()
-                place()
-            return perf_counter()
-
-        def succeed(started: float) -> None:
-            ended = perf_counter()
-            try:
-                slots = local.slots
-                took = ended - started
-                slots[base if took <= shortest else base + bisect_left(bounds, took)] += 1
-                slots[total] += took
-                slots[success] += 1.0
-                slots[running] -= 1.0
-                slots[last_value] = ended + registry.clock_offset
-                slots[last] = ended
-            except MISFITS:
-                self._end(ended - started, "success")
-
-        @functools.wraps(function)
-        def plain(*args: P.args, **kwargs: P.kwargs) -> R:
-            # begin() and succeed() written out: two calls less are a sixth of the cost.
-            slots = local.slots
-            try:
-                slots[top]
-                slots[running] += 1.0
-            except MISFITS:
-                begin()
-                slots = local.slots
-            started = perf_counter()
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as error:
-                fail(perf_counter() - started, error)
-                raise
-            ended = perf_counter()
-            try:
-                took = ended - started
-                slots[base if took <= shortest else base + bisect_left(bounds, took)] += 1
-                slots[total] += took
-                slots[success] += 1.0
-                slots[running] -= 1.0
-                slots[last_value] = ended + registry.clock_offset
-                slots[last] = ended
-            except MISFITS:
-                self._end(ended - started, "success")
-            return result
-
-        @functools.wraps(function)
-        async def coroutine(*args: P.args, **kwargs: P.kwargs) -> object:
-            started = begin()
-            try:
-                result: object = await cast("Awaitable[object]", function(*args, **kwargs))
-            except BaseException as error:
-                fail(perf_counter() - started, error)
-                raise
-            succeed(started)
-            return result
-
-        for series in self._series:
-            series.watch(displace)
-        if inspect.iscoroutinefunction(function):
-            return cast("Callable[P, R]", coroutine)
-        return plain
-
-    def _begin(self) -> None:
-        with self._registry.incidents.contained("counting an operation in"):
-            self._series.in_progress.add(1)
-
-    def _end(self, took_seconds: float, outcome: str) -> None:
-        with self._registry.incidents.contained("recording an operation"):
-            self._series.in_progress.add(-1)
-            self._series.time.record(took_seconds)
+    def end(self, took_seconds: float, outcome: str) -> None:
+        """Count a call out, by the series' own methods."""
+        with self._incidents.contained("recording an operation"):
+            self._running.add(-1)
+            self._time.record(took_seconds)
             self._outcomes[outcome].add(1)
             if outcome == "success":
-                self._series.last_success.set(time.time())
+                self._last_success.set(time.time())
 
-    def _fail(self, took_seconds: float, error: BaseException) -> None:
+    def fail(self, took_seconds: float, error: BaseException) -> None:
+        """Count a call out that ended in an exception, and report it."""
         # Whatever is no Exception is the end of a task or of the process, not a fault of the operation.
         failed = isinstance(error, Exception)
-        self._end(took_seconds, "error" if failed else "cancelled")
+        self.end(took_seconds, "error" if failed else "cancelled")
         if failed:
-            with self._registry.incidents.contained("reporting an error"):
+            with self._incidents.contained("reporting an error"):
                 self._report(error, component=self._component)
+
+    def _displace(self) -> None:
+        self.top = DETACHED
+        self.places = ()
+
+
+def _measured_function(function: Callable[P, R], recorder: _Recorder) -> Callable[P, R]:
+    local, registry = recorder.local, recorder.registry
+
+    @functools.wraps(function)
+    def measured(*args: P.args, **kwargs: P.kwargs) -> R:
+        slots = local.slots
+        try:
+            slots[recorder.top]  # raises where this thread's page is too short
+            slots[recorder.running] += 1.0
+        except MISFITS:
+            recorder.begin()
+            slots = local.slots
+        started = perf_counter()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            recorder.fail(perf_counter() - started, error)
+            raise
+        ended = perf_counter()
+        took = ended - started
+        try:
+            total, success, running, last = recorder.places
+            slots[total + 1 + (bisect_left(BOUNDS, took) if took > SHORTEST else 0)] += 1
+            slots[total] += took
+            slots[success] += 1.0
+            slots[running] -= 1.0
+            slots[last + 1] = ended + registry.clock_offset
+            slots[last] = ended
+        except MISFITS:
+            recorder.end(took, "success")
+        return result
+
+    return measured
+
+
+def _measured_coroutine(function: Callable[P, Awaitable[R]], recorder: _Recorder) -> Callable[P, Awaitable[R]]:
+    local, registry = recorder.local, recorder.registry
+
+    @functools.wraps(function)
+    async def measured(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            slots = local.slots
+            slots[recorder.top]  # raises where this thread's page is too short
+            slots[recorder.running] += 1.0
+        except MISFITS:
+            recorder.begin()
+        started = perf_counter()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            recorder.fail(perf_counter() - started, error)
+            raise
+        ended = perf_counter()
+        took = ended - started
+        try:
+            slots = local.slots  # after a wait it may be another thread
+            total, success, running, last = recorder.places
+            slots[total + 1 + (bisect_left(BOUNDS, took) if took > SHORTEST else 0)] += 1
+            slots[total] += took
+            slots[success] += 1.0
+            slots[running] -= 1.0
+            slots[last + 1] = ended + registry.clock_offset
+            slots[last] = ended
+        except MISFITS:
+            recorder.end(took, "success")
+        return result
+
+    return measured

@@ -79,7 +79,8 @@ class Family(Generic[S]):
 
     def all_series(self) -> list[S]:
         """Return the series there are now, in the order in which they were made."""
-        return [*self.series.copy().values(), *([self.overflow] if self.overflow is not None else [])]
+        overflow = self.overflow
+        return [*self.series.copy().values(), *([] if overflow is None else [overflow])]
 
     def series_for(self, attributes: Mapping[str, object] | None) -> S | None:
         """Return the series of these attributes, made where it is new.
@@ -184,29 +185,40 @@ class Family(Generic[S]):
             return series
         with self._lock:
             if len(self.series) < self.max_series or key in self.series:
-                return self.series.get(key) or self.series.setdefault(key, self._new(labels))
+                return self.series.get(key) or self._new(labels)
         name = self.declaration.prometheus_name
         self._count_overflow(name)
         self.incidents.warn_once("overflow", name, lambda: self._overflow_message(labels))
         return self._overflowing()
 
     def _overflowing(self) -> S:
-        if self.overflow is None:
-            with self._lock:
-                self.overflow = self.overflow or self._new(None)
-        return self.overflow
+        # Read once: another thread may clear it meanwhile.
+        series = self.overflow
+        if series is not None:
+            return series
+        with self._lock:
+            return self.overflow or self._new(None)
 
     def _new(self, labels: tuple[str, ...] | None) -> S:
-        """Return a series with slots of its own; the very object that was removed, where someone kept it."""
+        """Enter a series with slots of its own; the very object that was removed, where someone kept it."""
         slot, used = self._space.take(self._width)
         if used:
             self._pages.clear(slot, slot + self._width)
-        series = self._removed.pop(labels, None)
-        if series is None:
-            return self._make(self, labels, slot, time.time())
+        key = () if labels is None else _key(labels)
+        series = self._removed.pop(labels, None) or self._make(self, labels, DETACHED, 0.0)
         series.created = time.time()
-        series.slot = slot
-        return series
+        # No call from here until it is entered: a signal handler or finaliser that makes the
+        # same series comes before, and then its series stays, or after, and then finds this one.
+        there = self.overflow if labels is None else self.series[key] if key in self.series else None
+        if there is None:
+            series.slot = slot
+            if labels is None:
+                self.overflow = series
+            else:
+                self.series[key] = series
+            return series
+        self._space.give_back(slot, self._width)
+        return there
 
     def _detach(self, series: S) -> None:
         self._space.give_back(series.slot, self._width)

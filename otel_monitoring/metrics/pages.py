@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    Slots = list[float]
-    Known = list[dict[Hashable, int]]
+Slots = list[float]
+Known = list[dict["Hashable", int]]
 
 GROWTH = 256
 """Slots by which a page grows at the least, so that single new series do not each grow it."""

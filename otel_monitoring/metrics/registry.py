@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from functools import partial
+from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,7 +63,8 @@ class Registry:
         self.local: Any = self._pages.local
         self._space = Space(perf_counter)
         self._instruments: dict[str, Instrument] = {}
-        self._families: list[Family[Any]] = []
+        self._families: dict[str, Family[Any]] = {}
+        self._numbers = count()
         self._observers: list[Callable[[], None]] = []
         for declaration in shipped:
             self.catalogue.declare(declaration)
@@ -70,7 +72,8 @@ class Registry:
         self._dropped = {reason: dropped.labels(reason=reason) for reason in REASONS}
         self._overflow = self.counter(MONITORING_OVERFLOW)
         self._series = self.gauge(MONITORING_SERIES)
-        _registries.add(self)
+        with _forking:
+            _registries.add(self)
 
     @property
     def pages(self) -> int:
@@ -109,11 +112,10 @@ class Registry:
         if made is not None:
             return made
         with self._lock:
-            made = self._instruments.get(declaration.name)
-            if made is None:
-                made = self._make(declaration)
-                self._instruments[declaration.name] = made
-            return made
+            # A signal handler may make the same meanwhile: the first one that is entered stays.
+            family = self._families.setdefault(declaration.name, self._make(declaration))
+            _, instrument_class = _CLASSES[declaration.kind]
+            return self._instruments.setdefault(declaration.name, instrument_class(family))
 
     def observe(self, observer: Callable[[], None]) -> None:
         """Have a function called before each snapshot, to set what is read rather than recorded."""
@@ -131,10 +133,12 @@ class Registry:
         return snapshot
 
     def _read(self) -> Snapshot:
-        for family in self._families.copy():
+        for family in list(self._families.values()):
             if family.series or family.version:
                 self._series.set(len(family), {"metric": family.declaration.prometheus_name})
-        families = tuple(family for family in self._families.copy() if family.series or family.overflow is not None)
+        families = tuple(
+            family for family in list(self._families.values()) if family.series or family.overflow is not None
+        )
         # The end is taken before the pages are: a series made in between is simply not shown yet.
         end = self._space.end
         slots = self._pages.total(end)
@@ -158,12 +162,12 @@ class Registry:
             raise TypeError(f"{declaration.name} is declared as a {declaration.kind.value}")
         return made
 
-    def _make(self, declaration: Declaration) -> Instrument:
-        series_class, instrument_class = _CLASSES[declaration.kind]
-        family: Family[Any] = Family(
+    def _make(self, declaration: Declaration) -> Family[Any]:
+        series_class, _ = _CLASSES[declaration.kind]
+        return Family(
             declaration,
             series_class,
-            number=len(self._families),
+            number=next(self._numbers),
             max_series=declaration.max_series or self._max_series,
             pages=self._pages,
             space=self._space,
@@ -171,9 +175,6 @@ class Registry:
             incidents=self.incidents,
             count_overflow=self._count_overflow,
         )
-        self._families.append(family)
-        instrument: Instrument = instrument_class(family)
-        return instrument
 
     def _count_dropped(self, reason: str) -> None:
         self._dropped[reason].add()

@@ -33,8 +33,8 @@ class Space:
 
     def take(self, width: int) -> tuple[int, bool]:
         """Return the first of ``width`` free slots, and whether they were used before."""
-        resting = self._resting.get(width)
-        if resting and resting[0][0] <= self._clock():
+        resting, now = self._resting.get(width), self._clock()
+        if resting and resting[0][0] <= now:
             return resting.popleft()[1], True
         start = self.end
         self.end = start + width

@@ -1,0 +1,15 @@
+"""The cases, in the order of the table."""
+
+from __future__ import annotations
+
+from benchmarks.cases import decorating, importing, memory, recording, scraping, serving, threads
+
+ALL = (
+    *recording.CASES,
+    *decorating.CASES,
+    *serving.CASES,
+    *threads.CASES,
+    *scraping.CASES,
+    *memory.CASES,
+    *importing.CASES,
+)
