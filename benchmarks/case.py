@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable  # noqa: TC004 (annotations are not evaluated)
+    from collections.abc import Callable
 
 OURS = "otel_monitoring"
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from benchmarks.case import Case, Sample, Subject, Unit  # noqa: TC004 (annotations are not evaluated)
+    from benchmarks.case import Case, Sample, Subject, Unit
 
 LOST_IN_NOISE = "lost in noise"
 """The verdict where what is added was not more than what the measurement varies by."""

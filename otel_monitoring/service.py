@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar, cast
 
 from opentelemetry import metrics as otel
 
@@ -328,7 +328,7 @@ class MonitoringService:
         }
         starlette = getattr(sys.modules.get("starlette.applications"), "Starlette", ())
         if isinstance(app, starlette):
-            instrument_app(app, **arguments)
+            instrument_app(cast("Any", app), **arguments)
             if self._third_party is not None:
                 # New releases of FastAPI measure requests themselves, as soon as there is a MeterProvider.
                 self._third_party.leave_to_us("fastapi")

@@ -116,10 +116,10 @@ def test_of_two_gauges_and_of_two_scales_the_first_stays(sdk: Sdk) -> None:
 
 
 def test_of_two_kinds_of_one_name_the_first_stays(sdk: Sdk) -> None:
-    sdk.meter("first").create_observable_gauge("jobs_open", [always(1)], description="Jobs.")
+    sdk.meter("first").create_up_down_counter("jobs_open", description="Jobs.").add(1)
     sdk.meter("second").create_histogram("jobs.open", description="Jobs.").record(1)
     sdk.meter("second").create_counter("jobs", description="Jobs.").add(1)
-    sdk.meter("third").create_observable_gauge("jobs", [always(1)], description="Jobs.")
+    sdk.meter("third").create_up_down_counter("jobs", description="Jobs.").add(1)
     assert sdk.samples("jobs_open") == {(): 1}
     assert sdk.samples("jobs_total") == {(): 1}
     assert {name for name, _ in sdk.left_out} == {"jobs_open", "jobs"}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from otel_monitoring.errors.trace import current_span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _UNPRINTABLE = (TypeError, ValueError, AttributeError, NameError, LookupError, RuntimeError, ArithmeticError)
 """What a faulty ``__str__`` raises; the error that it belongs to counts all the same."""

@@ -209,7 +209,7 @@ class Family(Generic[S]):
         series.created = time.time()
         # No call from here until it is entered: a signal handler or finaliser that makes the
         # same series comes before, and then its series stays, or after, and then finds this one.
-        there = self.overflow if labels is None else self.series[key] if key in self.series else None
+        there = self.overflow if labels is None else self.series[key] if key in self.series else None  # noqa: SIM401 (a call)
         if there is None:
             series.slot = slot
             if labels is None:

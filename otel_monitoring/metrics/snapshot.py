@@ -7,12 +7,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel_monitoring.catalogue import OVERFLOW_LABEL, Declaration, Kind
-from otel_monitoring.metrics.pages import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_monitoring.metrics.family import Family
+    from otel_monitoring.metrics.pages import Slots
     from otel_monitoring.metrics.series import Series
 
     AnyFamily = Family[Any]
