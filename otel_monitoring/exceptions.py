@@ -7,7 +7,8 @@
     ├── DeclarationError       a metric is declared wrongly, or differently from before
     ├── MeasurementError       a measurement does not fit its metric (only with ``strict``)
     ├── ExtraMissingError      a feature needs an optional dependency that is not installed
-    └── ServerError            the stand-alone metrics server cannot start
+    ├── ServerError            the stand-alone metrics server cannot start
+    └── PushError              a Pushgateway did not take what was pushed; never leaves the service
 
 Recording raises nothing unless ``strict`` is set: a service must not fail because of
 what watches it.  Declaring and configuring always raise, since they run at start.
@@ -52,3 +53,17 @@ class ExtraMissingError(MonitoringError, ImportError):
 
 class ServerError(MonitoringError, OSError):
     """The stand-alone metrics server cannot listen where it was told to."""
+
+
+class PushError(MonitoringError):
+    """The Pushgateway did not take what was sent.
+
+    Attributes:
+        kind: one word of few: ``timeout``, ``unreachable``, ``http_503`` and so on.
+        passing: whether trying again soon makes sense.
+    """
+
+    def __init__(self, kind: str, message: str, *, passing: bool) -> None:
+        self.kind = kind
+        self.passing = passing
+        super().__init__(message)

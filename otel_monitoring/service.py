@@ -6,7 +6,6 @@ import atexit
 import inspect
 import sys
 import threading
-from contextlib import contextmanager
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar, cast
 
@@ -29,7 +28,7 @@ from otel_monitoring.metrics.meter import CatalogueMeter
 from otel_monitoring.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -346,8 +345,7 @@ class MonitoringService:
         Args:
             accept: an HTTP Accept header; OpenMetrics 1.0 where it asks for it, else text 0.0.4.
         """
-        with self._timed("scrape"):
-            return self._exposition.render(accept)
+        return self._render(accept, "scrape")
 
     def asgi_app(self) -> MetricsApp:
         """Return an ASGI application that shows the metrics, to be mounted where they shall be."""
@@ -378,6 +376,7 @@ class MonitoringService:
         from otel_monitoring.export.server import MetricsServer
 
         settings = self.settings
+        self._attach_third_party()
         with self._lock:
             if self._server is None or not self._server.running:
                 access = Access(
@@ -478,8 +477,10 @@ class MonitoringService:
         if settings.third_party:
             from otel_monitoring.export.bridge import ThirdParty
 
-            self._third_party = ThirdParty(self.registry.catalogue, {"service.name": settings.service_name})
-            self._third_party.attach()
+            # A MeterProvider is made with the first exposition, or when served: an application
+            # that sets its own while it starts comes first.
+            self._third_party = ThirdParty({"service.name": settings.service_name})
+            self._third_party.attach(make=False)
         if settings.prometheus_push_gateway is not None:
             self._pusher = self._make_pusher(settings.prometheus_push_gateway)
             self._pusher.start()
@@ -513,16 +514,19 @@ class MonitoringService:
         )
 
     def _render_for_push(self, accept: str | None) -> tuple[bytes, str]:
-        with self._timed("push"):
-            return self._exposition.render(accept)
+        return self._render(accept, "push")
 
-    @contextmanager
-    def _timed(self, activity: str) -> Iterator[None]:
+    def _render(self, accept: str | None, activity: str) -> tuple[bytes, str]:
         started = perf_counter()
-        try:
-            yield
-        finally:
-            self._overhead.add(perf_counter() - started, {"activity": activity})
+        self._attach_third_party()
+        rendered = self._exposition.render(accept)
+        self._overhead.add(perf_counter() - started, {"activity": activity})
+        return rendered
+
+    def _attach_third_party(self) -> None:
+        if self._third_party is not None:
+            with self.registry.incidents.contained("reading third-party instruments"):
+                self._third_party.attach()
 
     def _pushing(self) -> Pusher:
         if self._pusher is None:

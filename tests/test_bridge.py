@@ -14,7 +14,6 @@ import pytest
 
 import otel_monitoring
 from otel_monitoring.export.bridge import ThirdParty
-from otel_monitoring.metrics import Registry
 
 PROLOGUE = """
 import logging, sys, threading
@@ -25,10 +24,10 @@ from otel_monitoring.export.text import Exposition
 from otel_monitoring.metrics import Registry
 
 registry = Registry(strict=True)
-third_party = ThirdParty(registry.catalogue, {"service.name": "shop"})
+third_party = ThirdParty({"service.name": "shop"})
 
-def shown(name):
-    lines = third_party.render(openmetrics=False).splitlines()
+def shown(name, *taken):
+    lines = third_party.render(frozenset(taken), openmetrics=False).splitlines()
     return [line for line in lines if line.startswith(name)]
 """
 
@@ -74,7 +73,7 @@ print(third_party.attach(), otel.get_meter_provider() is provider)
 jobs.add(2)
 print(*shown("jobs_total"))
 print(theirs.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0].value)
-print(third_party.shutdown(), third_party.attached, third_party.render(openmetrics=False) == "")
+print(third_party.shutdown(), third_party.attached, third_party.render(frozenset(), openmetrics=False) == "")
 jobs.add(4)
 print(theirs.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0].value)
 """)
@@ -91,7 +90,7 @@ print(theirs.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0].
 def test_a_provider_of_another_make_is_left_alone_and_the_log_says_so_once(provider: str, name: str) -> None:
     lines = run(f"""
 otel.set_meter_provider({provider})
-print(third_party.attach(), third_party.attach(), third_party.render(openmetrics=True) == "", third_party.shutdown())
+print(third_party.attach(), third_party.attach(), shown("") == [], third_party.shutdown())
 print(type(otel.get_meter_provider()).__name__)
 """)
     assert len(lines) == 3
@@ -103,7 +102,7 @@ def test_who_comes_later_finds_our_provider_alive() -> None:
     lines = run("""
 third_party.attach()
 third_party.shutdown()
-third_party = ThirdParty(registry.catalogue)
+third_party = ThirdParty()
 print(third_party.attach())
 otel.get_meter("library").create_counter("jobs").add(1)
 print(*shown("jobs_total"))
@@ -111,17 +110,62 @@ print(*shown("jobs_total"))
     assert lines == ["True", "jobs_total 1.0"]
 
 
-def test_what_our_catalogue_shows_is_left_out_and_the_log_says_so_once() -> None:
+def test_what_we_show_already_is_left_out_and_the_log_says_so_once() -> None:
     lines = run("""
 third_party.attach()
 meter = otel.get_meter("library")
 meter.create_histogram("request_duration", "s").record(1)
 meter.create_counter("request_duration").add(1)
-print(len(shown("request_duration_seconds")), len(shown("request_duration_total")), len(shown("request_duration")))
+taken = "request_duration_seconds", "request_duration_seconds_count"
+print(len(shown("request_duration_seconds", *taken)), len(shown("request_duration_seconds", *taken)))
+print(*shown("request_duration_total", *taken))
 """)
-    assert lines[-1] == "0 1 1"
-    assert len(lines) == 2
+    assert lines[-2:] == ["0 0", "request_duration_total 1.0"]
+    assert len(lines) == 3
     assert "the third-party metric request_duration_seconds is left out: its name is shown already" in lines[0]
+
+
+def test_what_we_declare_and_do_not_record_is_left_to_others() -> None:
+    """A metric of the catalogue without a series does not hide one of that name which somebody else fills."""
+    lines = run("""
+from otel_monitoring.catalogue.shipped import RATE_LIMIT_WAIT
+otel.get_meter("library").create_histogram("rate_limit_wait", "s")
+third_party.attach()
+exposition = Exposition(registry, third_party)
+def counts():
+    lines = exposition.render()[0].decode().splitlines()
+    return [line for line in lines if line.startswith("rate_limit_wait_seconds_count")]
+otel.get_meter("library").create_histogram("rate_limit_wait", "s").record(1, {"platform": "theirs"})
+print(counts())
+registry.histogram(RATE_LIMIT_WAIT).record(1, {"platform": "ours"})
+print(counts())
+""")
+    assert lines[0] == "['rate_limit_wait_seconds_count{platform=\"theirs\"} 1.0']"
+    assert lines[-1] == "['rate_limit_wait_seconds_count{platform=\"ours\"} 1']"
+
+
+def test_none_is_made_where_the_application_may_still_set_its_own() -> None:
+    """Asked to make none, it attaches only to a provider that is there."""
+    lines = run("""
+print(third_party.attach(make=False), type(otel.get_meter_provider()).__name__)
+from opentelemetry.sdk.metrics import MeterProvider
+print(third_party.attach(make=False))
+otel.set_meter_provider(MeterProvider())
+print(third_party.attach(make=False))
+""")
+    assert lines == ["False _ProxyMeterProvider", "False", "True"]
+
+
+def test_a_scope_that_is_left_to_us_measures_nothing() -> None:
+    """An instrumentation that asks for its meter after it was left to us shows nothing, others do."""
+    lines = run("""
+third_party.leave_to_us("framework")
+third_party.attach()
+otel.get_meter("framework").create_counter("requests").add(1)
+otel.get_meter("library").create_counter("jobs").add(1)
+print(shown("requests_total"), shown("jobs_total"))
+""")
+    assert lines == ["[] ['jobs_total 1.0']"]
 
 
 def test_it_goes_with_our_own_in_one_exposition() -> None:
@@ -189,6 +233,7 @@ print(os.waitpid(child, 0)[1])
 
 
 def test_before_it_is_attached_there_is_nothing() -> None:
-    third_party = ThirdParty(Registry(strict=True).catalogue)
-    assert third_party.render(openmetrics=False) == ""
+    third_party = ThirdParty()
+    assert third_party.render(frozenset(), openmetrics=False) == ""
     assert third_party.shutdown()
+    assert not third_party.attach()

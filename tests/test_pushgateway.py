@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import otel_monitoring
 from otel_monitoring.catalogue.shipped import SYSTEM_ERRORS
-from otel_monitoring.exceptions import ConfigurationError
-from otel_monitoring.export.pushgateway import Backoff, Pusher, PushError, Pushgateway
+from otel_monitoring.exceptions import ConfigurationError, PushError
+from otel_monitoring.export.pushgateway import Backoff, Pusher, Pushgateway
 from otel_monitoring.export.text import Exposition
 from otel_monitoring.metrics import Registry
 from tests.servers import PATIENCE_SECONDS, free_port, wait_until

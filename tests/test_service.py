@@ -322,6 +322,7 @@ def test_it_works_with_no_configuration_and_shows_other_libraries_instruments() 
         early = metrics.get_meter("some.library").create_counter("early")
         from otel_monitoring import MonitoringService
         monitoring = MonitoringService()
+        monitoring.serve(port=0)
         early.add(2, {"kind": "a"})
         metrics.get_meter("some.library").create_histogram("late", unit="s").record(0.2)
         print(monitoring.exposition()[0].decode())
@@ -349,6 +350,51 @@ def test_the_applications_own_meter_provider_is_used_and_kept() -> None:
         """
     )
     assert "orders_total 3.0" in printed
+
+
+def test_an_application_may_set_its_meter_provider_after_the_service_is_made() -> None:
+    """A provider that is set later is not refused, and its instruments show from the first scrape on."""
+    printed = run(
+        """
+        from otel_monitoring import MonitoringService
+        monitoring = MonitoringService()
+        from opentelemetry import metrics
+        from opentelemetry.sdk.metrics import MeterProvider
+        mine = MeterProvider()
+        metrics.set_meter_provider(mine)
+        assert metrics.get_meter_provider() is mine
+        monitoring.exposition()
+        metrics.get_meter("app").create_counter("orders").add(3)
+        print(monitoring.exposition()[0].decode())
+        """
+    )
+    assert "orders_total 3.0" in printed
+
+
+def test_fastapis_own_metrics_stand_back_where_we_measure_its_requests() -> None:
+    """A release of FastAPI that measures requests itself shows nothing beside ours."""
+    printed = run(
+        """
+        import warnings
+        warnings.simplefilter("ignore")  # those of the test client are not ours
+        from fastapi import FastAPI
+        from starlette.testclient import TestClient
+        from otel_monitoring import MonitoringService
+        monitoring = MonitoringService()
+        app = FastAPI()
+        monitoring.instrument(app, metrics_path="/metrics")
+        monitoring.serve(port=0)
+        @app.get("/items/{item}")
+        def show(item: int) -> int:
+            return item
+        with TestClient(app) as client:
+            for item in range(3):
+                client.get(f"/items/{item}")
+            print(client.get("/metrics").text)
+        """
+    )
+    assert 'request_duration_seconds_count{endpoint="/items/{item}",method="GET"} 3' in printed
+    assert "http_server" not in printed
 
 
 def test_settings_come_from_the_environment_and_keywords_win() -> None:

@@ -451,7 +451,7 @@ def test_the_text_is_no_larger_than_prometheus_clients() -> None:
 class Foreign:
     """Families of other libraries, as the bridge gives them."""
 
-    def render(self, *, openmetrics: bool) -> str:
+    def render(self, taken: frozenset[str], *, openmetrics: bool) -> str:
         """Return one family."""
         return f"# TYPE foreign gauge\nforeign {int(openmetrics)}\n"
 

@@ -223,7 +223,7 @@ MONITORING_OVERFLOW = Declaration(
     kind=Kind.COUNTER,
     unit="{measurement}",
     labels=("metric",),
-    description="Measurements that went to a metric's overflow series because its budget of series was spent.",
+    description="Times that a label set went to a metric's overflow series because its budget of series was spent.",
     max_series=10_000,
 )
 MONITORING_DROPPED = Declaration(

@@ -7,6 +7,7 @@ it is used as it is; where it has not, a plain one is set.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.metrics import MeterProvider
 
-    from otel_monitoring.catalogue import Catalogue
     from otel_monitoring.export.reader import Reader
 
 logger = logging.getLogger("otel_monitoring")
@@ -31,17 +31,16 @@ class ThirdParty:
     """What third-party instruments have recorded, as families of text.
 
     Args:
-        catalogue: our own metrics; a third-party one that would show a name of theirs is
-            left out, and the log says so once.
         resource: attributes such as ``service.name`` for a MeterProvider that is made here;
             one that the application has made keeps its own.
     """
 
-    def __init__(self, catalogue: Catalogue, resource: Mapping[str, str] | None = None) -> None:
-        self._catalogue = catalogue
+    def __init__(self, resource: Mapping[str, str] | None = None) -> None:
         self._resource = dict(resource or {})
         self._lock = threading.Lock()
         self._attached: tuple[MeterProvider, Reader] | None = None
+        self._closed = False
+        self._left_to_us: frozenset[str] = frozenset()
         self._logged: set[str] = set()
         tell_after_fork(self)
 
@@ -50,18 +49,23 @@ class ThirdParty:
         """Whether the instruments are being read."""
         return self._attached is not None
 
-    def attach(self) -> bool:
+    def attach(self, *, make: bool = True) -> bool:
         """Read from now on what instruments record; instruments made earlier are read too.
 
         Where a provider that is not the SDK's has been set, it is left alone.
+
+        Args:
+            make: make a provider where none has been set; an application that sets its own
+                afterwards would be refused by OpenTelemetry.
 
         Returns:
             Whether they are read.
         """
         with self._lock:
-            if self._attached is None:
-                provider = self._provider()
+            if self._attached is None and not self._closed:
+                provider = self._provider(make=make)
                 if provider is not None:
+                    self._tell(provider)
                     self._attached = (provider, self._read(provider))
         return self.attached
 
@@ -73,31 +77,31 @@ class ThirdParty:
         Args:
             scope: the name under which it asks for its meter.
         """
-        from otel_monitoring.export.reader import SharedProvider
-
         with self._lock:
-            if self._attached is not None and isinstance(self._attached[0], SharedProvider):
-                self._attached[0].left_to_us |= {scope}
+            self._left_to_us |= {scope}
+            if self._attached is not None:
+                self._tell(self._attached[0])
 
-    def render(self, *, openmetrics: bool) -> str:
+    def render(self, taken: frozenset[str], *, openmetrics: bool) -> str:
         """Return the families of third-party instruments, without an end mark.
 
         What a library's own callbacks raise is logged by the SDK; what the SDK or the
         exporter raises comes out here: contain it.
 
         Args:
+            taken: names that are shown already; a family that would show one of them is
+                left out, and the log says so once.
             openmetrics: as OpenMetrics 1.0 rather than text 0.0.4.
         """
         with self._lock:
             if self._attached is None:
                 return ""
             _, reader = self._attached
-            taken = frozenset[str]().union(*(declaration.sample_names for declaration in self._catalogue))
             # Two collections at a time would get each other's values.
             return reader.text(taken, openmetrics=openmetrics)
 
     def shutdown(self, timeout: float = 2.0) -> bool:
-        """Read no more.
+        """Read no more, whoever asks for it.
 
         A provider that was made here goes on without a reader: OpenTelemetry lets a
         process set one only once, so whoever comes later needs it alive.
@@ -111,6 +115,7 @@ class ThirdParty:
         if not self._lock.acquire(timeout=max(0.0, timeout)):
             return False
         try:
+            self._closed = True
             if self._attached is not None:
                 provider, reader = self._attached
                 self._attached = None
@@ -123,7 +128,9 @@ class ThirdParty:
         """Let go of the lock that a thread of the parent may hold."""
         self._lock = threading.Lock()
 
-    def _provider(self) -> MeterProvider | None:
+    def _provider(self, *, make: bool) -> MeterProvider | None:
+        if not make and "opentelemetry.sdk.metrics" not in sys.modules:
+            return None  # nobody can have set one of its providers
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.resources import Resource
 
@@ -131,6 +138,8 @@ class ThirdParty:
 
         there = otel.get_meter_provider()
         if not isinstance(there, MeterProvider) and _is_unset(there):
+            if not make:
+                return None
             made = SharedProvider(resource=Resource.create(dict(self._resource)), shutdown_on_exit=False)
             otel.set_meter_provider(made)
             # Another thread may have been first.
@@ -139,6 +148,12 @@ class ThirdParty:
             return there
         self._log_once("provider", f"third-party instruments are not shown: the MeterProvider is a {type(there)!r}")
         return None
+
+    def _tell(self, provider: MeterProvider) -> None:
+        from otel_monitoring.export.reader import SharedProvider
+
+        if isinstance(provider, SharedProvider):
+            provider.left_to_us |= self._left_to_us
 
     def _read(self, provider: MeterProvider) -> Reader:
         from otel_monitoring.export.reader import Reader

@@ -22,7 +22,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from otel_monitoring.exceptions import ConfigurationError, MonitoringError
+from otel_monitoring.exceptions import ConfigurationError, PushError
 from otel_monitoring.export.forks import tell_after_fork
 
 if TYPE_CHECKING:
@@ -39,20 +39,6 @@ _SHOWN_BYTES = 300
 _DOUBLED_AT_MOST = 60
 _WORTH_TRYING_AGAIN = 500
 """Statuses from here on are the gateway's own trouble, which may pass."""
-
-
-class PushError(MonitoringError):
-    """The Pushgateway did not take what was sent.
-
-    Attributes:
-        kind: one word of few: ``timeout``, ``unreachable``, ``http_503`` and so on.
-        passing: whether trying again soon makes sense.
-    """
-
-    def __init__(self, kind: str, message: str, *, passing: bool) -> None:
-        self.kind = kind
-        self.passing = passing
-        super().__init__(message)
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,8 +52,8 @@ class TakeSnapshot(Protocol):
 class ThirdPartyText(Protocol):
     """Families that come from elsewhere, as text without an end mark."""
 
-    def render(self, *, openmetrics: bool) -> str:
-        """Return the families, each line ended."""
+    def render(self, taken: frozenset[str], *, openmetrics: bool) -> str:
+        """Return the families that show none of the names that are taken, each line ended."""
         ...
 
 
@@ -95,14 +95,15 @@ class Exposition:
                 lines = kept[family] = make(family, openmetrics=openmetrics, created=openmetrics and self._created)
             yield from lines.render(snapshot)
         if self._third_party is not None:
-            yield self._foreign(self._third_party, openmetrics=openmetrics)
+            taken = frozenset[str]().union(*(family.declaration.sample_names for family in snapshot.families))
+            yield self._foreign(self._third_party, taken, openmetrics=openmetrics)
         if openmetrics:
             yield "# EOF\n"
 
-    def _foreign(self, third_party: ThirdPartyText, *, openmetrics: bool) -> str:
+    def _foreign(self, third_party: ThirdPartyText, taken: frozenset[str], *, openmetrics: bool) -> str:
         # What others have to show must not keep us from showing our own.
         with self._registry.incidents.contained("rendering third-party instruments"):
-            return third_party.render(openmetrics=openmetrics)
+            return third_party.render(taken, openmetrics=openmetrics)
         return ""
 
 
