@@ -134,6 +134,10 @@ class Family(Generic[S]):
                 self.overflow = None
                 self.version += 1
 
+    def watch(self, removed: Callable[[], None]) -> None:
+        """Have a function called whenever a series was removed, for those who keep slot numbers."""
+        self._watchers.append(removed)
+
     def checked(self, amount: object, *, lowest: float, finite: bool = True) -> float | None:
         """Return the amount as a float, or drop the measurement and return None."""
         number = _as_float(amount)
@@ -151,10 +155,6 @@ class Family(Generic[S]):
     def _drop(self, reason: str, problem: Callable[[], str]) -> None:
         name = self.declaration.prometheus_name
         self.incidents.drop(reason, name, lambda: f"{name}: {problem()}")
-
-    def watch(self, removed: Callable[[], None]) -> None:
-        """Have a function called whenever a series was removed, for those who keep slot numbers."""
-        self._watchers.append(removed)
 
     def _remove(self, key: Hashable) -> bool:
         with self._lock:
@@ -229,7 +229,8 @@ class Family(Generic[S]):
 
     def _overflow_message(self, labels: tuple[str, ...]) -> str:
         shown = [series.labels or () for series in self.series.copy().values()]
-        distinct = [len(set(values)) for values in zip(*shown, strict=True)]
+        # All may have been removed meanwhile.
+        distinct = [len(set(values)) for values in zip(*shown, strict=True)] or [0] * len(labels)
         worst = distinct.index(max(distinct))
         return (
             f"{self.declaration.prometheus_name} has {self.max_series} series, its budget; further label sets are "
