@@ -189,8 +189,8 @@ def _measured_function(function: Callable[P, R], recorder: _Recorder) -> Callabl
 
     @functools.wraps(function)
     def measured(*args: P.args, **kwargs: P.kwargs) -> R:
-        slots = local.slots
         try:
+            slots = local.slots
             slots[recorder.top]  # raises where this thread's page is too short
             slots[recorder.running] += 1.0
         except MISFITS:

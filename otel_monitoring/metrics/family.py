@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from otel_monitoring.catalogue import prometheus_label
+from otel_monitoring.metrics.pages import picker
 from otel_monitoring.metrics.series import DETACHED, MISFITS, Series
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Family(Generic[S]):
         self.max_series = max_series
         self.local: Any = pages.local
         self.buckets = declaration.buckets
-        self.pick: Callable[[Any], Hashable] = itemgetter(*declaration.labels) if declaration.labels else tuple
+        self.pick = picker(declaration.labels)
         self.version = 0
         self.overflow: S | None = None
         self.incidents = incidents
@@ -95,7 +95,7 @@ class Family(Generic[S]):
         # Under the lock, as it is forgotten under the lock.
         with self._lock:
             if series.slot != DETACHED and series.labels is not None:
-                self._pages.known(self.number)[_key(series.labels)] = series.slot
+                self._pages.known(self.number, self.declaration.labels)[_key(series.labels)] = series.slot
 
     def lost(self) -> S:
         """Return a series that shows nowhere, for a caller whose labels were wrong."""

@@ -105,7 +105,8 @@ class Counter(_Labelled[CounterSeries], otel.Counter):
                 slots, known = self._local.lease
                 step = amount + 0.0
                 if step.__class__ is float and 0.0 <= step < INFINITY:
-                    slots[known[self._number][self._pick(attributes)]] += step
+                    pick, places = known[self._number]
+                    slots[places[pick(attributes)]] += step
                     return
         except MISFITS:
             pass
@@ -132,7 +133,8 @@ class UpDownCounter(_Labelled[UpDownCounterSeries], otel.UpDownCounter):
                 slots, known = self._local.lease
                 step = amount + 0.0
                 if step.__class__ is float and -INFINITY < step < INFINITY:
-                    slots[known[self._number][self._pick(attributes)]] += step
+                    pick, places = known[self._number]
+                    slots[places[pick(attributes)]] += step
                     return
         except MISFITS:
             pass
@@ -159,7 +161,8 @@ class Gauge(_Labelled[GaugeSeries], otel._Gauge):  # noqa: SLF001 (listed in the
                 slots, known = self._local.lease
                 value = amount + 0.0
                 if value.__class__ is float:
-                    slot = known[self._number][self._pick(attributes)]
+                    pick, places = known[self._number]
+                    slot = places[pick(attributes)]
                     slots[slot + 1] = value
                     slots[slot] = perf_counter()
                     return
@@ -192,7 +195,8 @@ class Histogram(_Labelled[HistogramSeries], otel.Histogram):
                 slots, known = self._local.lease
                 value = amount + 0.0
                 if value.__class__ is float and 0.0 <= value < INFINITY:
-                    slot = known[self._number][self._pick(attributes)]
+                    pick, places = known[self._number]
+                    slot = places[pick(attributes)]
                     slots[slot + 1 + bisect_left(self._bounds, value)] += 1
                     slots[slot] += value
                     return

@@ -20,14 +20,16 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from operator import add
-from typing import TYPE_CHECKING, Any, ClassVar
+from operator import add, itemgetter
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
+    Pick = Callable[[Any], Hashable]
+
 Slots = list[float]
-Known = list[dict["Hashable", int]]
+Known = list["tuple[Pick, dict[Hashable, int]] | None"]
 
 GROWTH = 256
 """Slots by which a page grows at the least, so that single new series do not each grow it."""
@@ -48,10 +50,19 @@ def _of_system_threads() -> tuple[type[Any], Callable[[], int]]:
     return threading.local, threading.get_ident
 
 
+def picker(labels: tuple[str, ...]) -> Pick:
+    """Return what takes the values of these labels from attributes: one value bare, several as a tuple."""
+    return itemgetter(*labels) if labels else tuple
+
+
 class Page:
     """The slots of one thread, and the slots it knows by label values for each metric.
 
     Attributes:
+        known: for each metric by its number, what takes the label values from attributes and
+            the slots by what it takes; None of a metric that the thread has not met.  Each
+            thread has takers of its own: without the GIL one for all is counted up and down
+            by all, and they wait for one another.
         turn: how often the page was leased; a lease of an earlier turn is void.
     """
 
@@ -113,16 +124,15 @@ class Pages:
 
     Attributes:
         local: what the calling thread has leased: ``slots``, and ``lease``, which is the
-            pair ``(slots, known)``.  Both are empty until ``here()`` was called in a thread,
-            so that a first access raises IndexError, which callers take as "call here()".
+            pair ``(slots, known)``.  A thread in which ``here()`` was not called yet has
+            neither, and raises AttributeError, which callers take as "call here()".
     """
 
     def __init__(self) -> None:
         thread_local, self._ident = _of_system_threads()
 
         class Local(thread_local):  # type: ignore[misc, valid-type]
-            slots: ClassVar[Slots] = []
-            lease: ClassVar[tuple[Slots, Known]] = ([], [])
+            """Without defaults, which all threads would count up and down."""
 
         self.local: Any = Local()
         self._all: list[Page] = []
@@ -163,18 +173,21 @@ class Pages:
             slots.extend([0] * max(missing, GROWTH, len(slots) // 4))
         return slots
 
-    def known(self, number: int) -> dict[Hashable, int]:
+    def known(self, number: int, labels: tuple[str, ...]) -> dict[Hashable, int]:
         """Return the calling thread's slots by label values for the metric of that number."""
         known = self.here().known
-        while len(known) <= number:
-            known.append({})
-        return known[number]
+        known.extend([None] * (number + 1 - len(known)))
+        entry = known[number]
+        if entry is None:
+            entry = known[number] = (picker(labels), {})
+        return entry[1]
 
     def forget(self, number: int, key: Hashable) -> None:
         """Make every thread forget one label set of one metric."""
         for page in self:
-            if number < len(page.known):
-                page.known[number].pop(key, None)
+            entry = page.known[number] if number < len(page.known) else None
+            if entry is not None:
+                entry[1].pop(key, None)
 
     def clear(self, start: int, end: int) -> None:
         """Set slots to zero in all pages; nobody may be writing to them any more."""
