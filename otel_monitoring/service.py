@@ -289,10 +289,10 @@ class MonitoringService:
     # Instrumentation
 
     def operation(self, name: str | None = None, component: str | None = None) -> Operation:
-        """Return a decorator that measures a function or coroutine function.
+        """Return a decorator for functions and generators, async or not, which measures a block under ``with`` too.
 
         Args:
-            name: the label ``operation``; the function's own name where left out.
+            name: the label ``operation``; a function's own name where left out.
             component: the label ``component``; the service's name where left out.
         """
         return self._operations.operation(name, component)

@@ -8,16 +8,12 @@ import pickle
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_monitoring.catalogue.shipped import COMPONENT_LAST_SUCCESS, OPERATIONS
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.metrics import Distribution, Registry
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Reported = list[tuple[BaseException, str]]
 
@@ -238,18 +234,40 @@ def test_a_decorated_function_is_pickled_by_name() -> None:
     assert pickle.loads(pickle.dumps(module_level)) is module_level
 
 
-def test_generators_and_classes_are_refused(operations: Operations) -> None:
+def test_what_is_no_function_is_refused(operations: Operations) -> None:
     """What it cannot measure rightly is refused when it is decorated."""
-
-    def stream() -> Iterator[int]:
-        yield 1
-
-    with pytest.raises(TypeError, match="is a generator"):
-        operations.operation("stream")(stream)
     with pytest.raises(TypeError, match="is no function"):
         operations.operation("klass")(Scorer)
     with pytest.raises(TypeError, match="call it before it decorates"):
         operations.operation("number")(3)  # type: ignore[arg-type]
+
+
+def test_a_block_is_measured_as_a_function_is(operations: Operations, registry: Registry, reported: Reported) -> None:
+    """As a context manager it records time, outcome and errors, and lets the exception go on."""
+    with operations.operation("send", component="sender"):
+        assert value(registry, "operations_in_progress", component="sender") == 1
+    with pytest.raises(ConnectionError), operations.operation("send", component="sender"):
+        raise ConnectionError("refused")
+    assert outcomes(registry, "send", "sender") == {"success": 1, "error": 1}
+    assert count(registry, "send", "sender") == 2
+    assert value(registry, "operations_in_progress", component="sender") == 0
+    assert [(type(error), component) for error, component in reported] == [(ConnectionError, "sender")]
+
+
+def test_a_block_needs_a_name(operations: Operations, registry: Registry) -> None:
+    """A block has no name of its own, so that one must be given."""
+    with pytest.raises(TypeError, match="name the operation"), operations.operation():
+        pass
+    assert value(registry, "operations_in_progress", component="svc") is None
+
+
+def test_blocks_within_blocks_have_each_their_own_time(operations: Operations, registry: Registry) -> None:
+    """Nested blocks, of one object too, are counted each by itself."""
+    send = operations.operation("send", component="sender")
+    with send, send, operations.operation("draft", component="writer"):
+        pass
+    assert count(registry, "send", "sender") == 2
+    assert count(registry, "draft", "writer") == 1
 
 
 def test_calls_of_many_threads_are_counted_exactly(operations: Operations, registry: Registry) -> None:
