@@ -10,6 +10,7 @@ C code.  The two formats differ in the headings, in ``_created`` and in the end 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from decimal import Decimal
 from itertools import accumulate, compress
 from math import isfinite, isnan
@@ -128,7 +129,7 @@ def _quality(text: str) -> float:
         return 0.0
 
 
-class _FamilyLines(Generic[K]):
+class _FamilyLines(ABC, Generic[K]):
     """The lines of one metric in one format.
 
     What can be prepared of a series' lines is kept between scrapes; it grows with the
@@ -150,13 +151,13 @@ class _FamilyLines(Generic[K]):
             yield first
             yield from lines
 
+    @abstractmethod
     def lines(self, snapshot: Snapshot, series: list[Series], kept: list[K]) -> Iterable[str]:
         """Fill each series' numbers into what is kept of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self, series: Series) -> K:
         """Return what is kept of one series."""
-        raise NotImplementedError
 
     def _current(self) -> tuple[list[Series], list[K]]:
         # Renderers of several threads may be here at once: what is kept is replaced as a whole.
