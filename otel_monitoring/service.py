@@ -324,6 +324,7 @@ class MonitoringService:
             "metrics_path": metrics_path,
             "metrics_app": MetricsApp(self.exposition),
             "excluded": excluded,
+            "untraced": self.settings.untraced_urls or "",
         }
         starlette = getattr(sys.modules.get("starlette.applications"), "Starlette", ())
         if isinstance(app, starlette):

@@ -362,6 +362,16 @@ class Settings:
         metadata={"about": About(LOG_FORMAT, "Write logs in this form; without it, logging is left as it is.")},
     )
     log_level: str = field(default="INFO", metadata={"about": About(LOG_LEVEL, "The lowest level that is logged.")})
+    untraced_urls: str | None = field(
+        default=None,
+        metadata={
+            "about": About(
+                TEXT,
+                "Requests that become no spans: regular expressions of URLs, with commas between.",
+                variables=("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"),
+            )
+        },
+    )
     grafana_url: str | None = field(default=None, metadata={"about": About(URL, "The Grafana to manage.")})
     grafana_api_key: str | None = field(
         default=None,

@@ -371,6 +371,41 @@ def test_an_application_may_set_its_meter_provider_after_the_service_is_made() -
     assert "orders_total 3.0" in printed
 
 
+def test_requests_that_opentelemetry_is_told_to_leave_out_become_no_spans() -> None:
+    """OpenTelemetry's own variable of excluded URLs holds, with the metrics shown by the application too."""
+    printed = run(
+        """
+        import warnings
+        warnings.simplefilter("ignore")  # those of the test client are not ours
+        from fastapi import FastAPI
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        from starlette.testclient import TestClient
+        from otel_monitoring import MonitoringService
+        spans = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(spans))
+        trace.set_tracer_provider(provider)
+        app = FastAPI()
+        MonitoringService().instrument(app, metrics_path="/metrics")
+        @app.get("/items")
+        def items() -> int:
+            return 1
+        @app.get("/health")
+        def health() -> int:
+            return 1
+        with TestClient(app) as client:
+            for path in ("/items", "/health", "/metrics"):
+                client.get(path)
+        print([span.name for span in spans.get_finished_spans()])
+        """,
+        OTEL_PYTHON_FASTAPI_EXCLUDED_URLS="/health",
+    )
+    assert printed.strip() == "['GET /items']"
+
+
 def test_fastapis_own_metrics_stand_back_where_we_measure_its_requests() -> None:
     """A release of FastAPI that measures requests itself shows nothing beside ours."""
     printed = run(
