@@ -8,6 +8,7 @@ import pickle
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -232,6 +233,43 @@ def module_level() -> int:
 def test_a_decorated_function_is_pickled_by_name() -> None:
     """Pickling a decorated function gives the decorated function back."""
     assert pickle.loads(pickle.dumps(module_level)) is module_level
+
+
+class Doubler:
+    """Is called as a function."""
+
+    def __call__(self, number: int) -> int:
+        """Double."""
+        return 2 * number
+
+
+class LaterDoubler:
+    """Is called as a coroutine function."""
+
+    async def __call__(self, number: int) -> int:
+        """Double, later."""
+        await asyncio.sleep(0.02)
+        return 2 * number
+
+
+@pytest.mark.asyncio
+async def test_objects_and_partial_functions_are_measured_as_what_they_are(
+    operations: Operations, registry: Registry
+) -> None:
+    """What is called as a function is measured as one, and named by its class where it has no name."""
+
+    async def later(number: int) -> int:
+        await asyncio.sleep(0.02)
+        return number
+
+    assert operations.operation(component="c")(Doubler())(21) == 42
+    assert await operations.operation(component="c")(LaterDoubler())(21) == 42
+    assert await operations.operation("later", component="c")(partial(later, 42))() == 42
+    assert outcomes(registry, "Doubler", "c") == {"success": 1}
+    for name in ("LaterDoubler", "later"):
+        took = value(registry, "processing_time_seconds", operation=name, component="c")
+        assert isinstance(took, Distribution)
+        assert took.sum >= 0.02
 
 
 def test_what_is_no_function_is_refused(operations: Operations) -> None:

@@ -27,11 +27,12 @@ from otel_monitoring.instrument.streams import measured_async_generator, measure
 from otel_monitoring.metrics.series import DETACHED, MISFITS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from types import TracebackType
     from typing import Self
 
     from otel_monitoring.metrics import Registry
+    from otel_monitoring.metrics.pages import Slots
 
 BOUNDS = PROCESSING_TIME.buckets
 SHORTEST = BOUNDS[0]
@@ -100,14 +101,18 @@ class Operation:
             TypeError: it is no function.
         """
         _refuse_what_is_no_function(function)
-        recorder = self._recorder(self._name or function.__name__, self._component)
-        measured: Callable[..., Any] = _measured_function(function, recorder)
-        if inspect.iscoroutinefunction(function):
-            measured = _measured_coroutine(function, recorder)
-        elif inspect.isgeneratorfunction(function):
-            measured = measured_generator(function, recorder)
-        elif inspect.isasyncgenfunction(function):
-            measured = measured_async_generator(function, recorder)
+        own_name = getattr(function, "__name__", type(function).__name__)
+        recorder = self._recorder(self._name or own_name, self._component)
+        kind = _code_of(function)
+        measured: Callable[..., Any]
+        if inspect.iscoroutinefunction(kind):
+            measured = _measured_coroutine(cast("Callable[P, Awaitable[Any]]", function), recorder)
+        elif inspect.isgeneratorfunction(kind):
+            measured = measured_generator(cast("Callable[P, Generator[Any, Any, Any]]", function), recorder)
+        elif inspect.isasyncgenfunction(kind):
+            measured = measured_async_generator(cast("Callable[P, AsyncGenerator[Any, Any]]", function), recorder)
+        else:
+            measured = _measured_function(function, recorder)
         return cast("Callable[P, R]", measured)
 
     def __enter__(self) -> Self:
@@ -133,6 +138,14 @@ class Operation:
             recorder.end(ended - started, "success")
         else:
             recorder.fail(ended - started, error)
+
+
+def _code_of(function: Callable[..., object]) -> Callable[..., object]:
+    """Return what says of which kind a function is: of an object that is called as one, its method."""
+    if inspect.isroutine(function) or isinstance(function, functools.partial):
+        return function
+    method: Callable[..., object] = type(function).__call__
+    return method
 
 
 def _refuse_what_is_no_function(function: object) -> None:
@@ -241,7 +254,7 @@ def _measured_function(function: Callable[P, R], recorder: _Recorder) -> Callabl
     # The recorder's slots again, as variables of this closure: attributes would cost a twentieth more.
     base = total = success = running = last = last_value = top = DETACHED
 
-    def begin() -> None:
+    def begin() -> Slots:
         nonlocal base, total, success, running, last, last_value, top
         recorder.begin()
         total, success, running, last = recorder.places or (DETACHED,) * 4
@@ -249,6 +262,7 @@ def _measured_function(function: Callable[P, R], recorder: _Recorder) -> Callabl
         # These two come last, and go first: as long as one is DETACHED a call goes the long way.
         top = recorder.top
         base = total + 1
+        return getattr(local, "slots", [])
 
     def displace() -> None:
         nonlocal base, top
@@ -261,8 +275,7 @@ def _measured_function(function: Callable[P, R], recorder: _Recorder) -> Callabl
             slots[top]  # raises where this thread's page is too short
             slots[running] += 1.0
         except MISFITS:
-            begin()
-            slots = local.slots
+            slots = begin()
         started = perf_counter()
         try:
             result = function(*args, **kwargs)
