@@ -96,7 +96,10 @@ def test_a_finaliser_that_records_at_the_end_of_its_thread_costs_no_page(registr
         def __del__(self) -> None:
             bound.add()
 
+    numbers: set[int] = set()
+
     def work(*, record_first: bool) -> None:
+        numbers.add(threading.get_ident())
         if record_first:
             bound.add()
         local.session = Session()
@@ -108,7 +111,9 @@ def test_a_finaliser_that_records_at_the_end_of_its_thread_costs_no_page(registr
         thread.join()
     gc.collect()
     assert total(registry) == 250
-    assert registry.pages <= 3
+    # The system may give a thread's number away some moments after join() only; then the next thread has another.
+    assert registry.pages <= len(numbers) + 1
+    assert registry.pages < 20
 
 
 def test_a_registry_goes_when_nobody_holds_it() -> None:
