@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_monitoring.metrics import Registry
+from tests.logging_state import kept_logging
 from tests.servers import PrometheusServer, PushgatewayServer, check_metrics, find_program
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 def registry() -> Registry:
     """A registry of its own, which raises where something does not fit."""
     return Registry(strict=True)
+
+
+@pytest.fixture
+def kept() -> Iterator[None]:
+    """Logging and structlog as they are when nobody has configured them; put back afterwards."""
+    with kept_logging():
+        yield
 
 
 @pytest.fixture(scope="session")

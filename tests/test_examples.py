@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
-from tests.logging_state import kept_logging
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import ModuleType
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-@pytest.fixture(autouse=True)
-def kept() -> Iterator[None]:
-    with kept_logging():
-        yield
+pytestmark = pytest.mark.usefixtures("kept")
 
 
 def load(name: str) -> ModuleType:

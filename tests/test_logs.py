@@ -20,23 +20,15 @@ from otel_monitoring.logs.chain import install
 from otel_monitoring.logs.handler import ErrorHandler, attach
 from otel_monitoring.logs.processors import AddTraceContext
 from otel_monitoring.metrics import Registry
-from tests.logging_state import bare_root, errors_of, fail, kept_logging
+from tests.logging_state import bare_root, errors_of, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from structlog.typing import EventDict, Processor
 
 
-@pytest.fixture(autouse=True)
-def kept() -> Iterator[None]:
-    with kept_logging():
-        yield
-
-
-@pytest.fixture
-def registry() -> Registry:
-    return Registry(strict=True)
+pytestmark = pytest.mark.usefixtures("kept")
 
 
 @pytest.fixture

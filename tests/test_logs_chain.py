@@ -15,23 +15,13 @@ from otel_monitoring.errors import Corridor, CountErrors
 from otel_monitoring.logs.chain import install, processors
 from otel_monitoring.logs.processors import AddTraceContext, ReportErrors
 from otel_monitoring.metrics import Registry
-from tests.logging_state import errors_of, kept_logging
+from tests.logging_state import errors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from structlog.typing import Processor
 
 
-@pytest.fixture(autouse=True)
-def kept() -> Iterator[None]:
-    with kept_logging():
-        yield
-
-
-@pytest.fixture
-def registry() -> Registry:
-    return Registry(strict=True)
+pytestmark = pytest.mark.usefixtures("kept")
 
 
 @pytest.fixture

@@ -19,23 +19,13 @@ from otel_monitoring.logs.configure import configure
 from otel_monitoring.logs.emit import ErrorLog
 from otel_monitoring.logs.handler import ErrorHandler
 from otel_monitoring.metrics import Registry
-from tests.logging_state import bare_root, errors_of, fail, kept_logging
+from tests.logging_state import bare_root, errors_of, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from structlog.typing import Processor
 
 
-@pytest.fixture(autouse=True)
-def kept() -> Iterator[None]:
-    with kept_logging():
-        yield
-
-
-@pytest.fixture
-def registry() -> Registry:
-    return Registry(strict=True)
+pytestmark = pytest.mark.usefixtures("kept")
 
 
 @pytest.fixture

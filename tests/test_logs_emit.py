@@ -16,10 +16,10 @@ from otel_monitoring.logs.chain import install
 from otel_monitoring.logs.emit import ErrorLog
 from otel_monitoring.logs.handler import attach
 from otel_monitoring.metrics import Registry
-from tests.logging_state import errors_of, fail, kept_logging
+from tests.logging_state import errors_of, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from structlog.typing import EventDict
 
@@ -36,15 +36,7 @@ AWKWARD = {
 }
 
 
-@pytest.fixture(autouse=True)
-def kept() -> Iterator[None]:
-    with kept_logging():
-        yield
-
-
-@pytest.fixture
-def registry() -> Registry:
-    return Registry(strict=True)
+pytestmark = pytest.mark.usefixtures("kept")
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from otel_monitoring import (
     MeasurementError,
     MonitoringService,
 )
-from tests.logging_state import kept_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +35,7 @@ QUIET: dict[str, Any] = {"third_party": False, "resources": False, "service_name
 """Settings under which a service touches nothing that other tests share."""
 
 
-@pytest.fixture(autouse=True)
-def kept() -> Iterator[None]:
-    with kept_logging():
-        yield
+pytestmark = pytest.mark.usefixtures("kept")
 
 
 @pytest.fixture
