@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import metrics as otel
 
-from otel_monitoring.export.forks import tell_after_fork
+from otel_monitoring.metrics.forks import tell_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

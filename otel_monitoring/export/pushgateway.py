@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from otel_monitoring.exceptions import ConfigurationError, PushError
-from otel_monitoring.export.forks import tell_after_fork
+from otel_monitoring.metrics.forks import tell_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -13,7 +13,7 @@ from otel_monitoring.exceptions import ServerError
 from otel_monitoring.export.access import Access
 from otel_monitoring.export.answer import METHODS, Answer, answer, compose, method_not_allowed, plain
 from otel_monitoring.export.connections import Asked, Limits, Server
-from otel_monitoring.export.forks import tell_after_fork
+from otel_monitoring.metrics.forks import tell_after_fork
 
 if TYPE_CHECKING:
     from types import TracebackType
