@@ -27,13 +27,19 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml())
 FREE_THREADED = os.environ.get("FREETHREADED_PYTHON", "3.13t")
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
-SERVERS = {"prometheus": "prometheus", "promtool": "prometheus", "prometheus-pushgateway": "prometheus-pushgateway"}
+SERVERS = {
+    "initdb": "postgresql",
+    "postgres": "postgresql",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-pushgateway": "prometheus-pushgateway",
+}
 """The programs that the tests start, and the Debian packages that hold them."""
 
 AUTOMETRICS = "autometrics==1.0.0"
 """A peer to install without what it pins, an exporter and a client of 2023: it runs with those of today."""
 
-APT_LINE = "apt-get install -y --no-install-recommends prometheus prometheus-pushgateway"
+APT_LINE = "apt-get install -y --no-install-recommends postgresql prometheus prometheus-pushgateway"
 
 
 def put_pyenv_first() -> None:
@@ -46,10 +52,15 @@ def put_pyenv_first() -> None:
 put_pyenv_first()
 
 
+def is_missing(program: str) -> bool:
+    """Tell whether a program is not here; Debian keeps PostgreSQL's in a folder for each version."""
+    return shutil.which(program) is None and not list(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+
+
 @nox.session(venv_backend="none")
 def servers(session: nox.Session) -> None:
     """Get the servers that the tests talk to, where that is allowed; else say how."""
-    missing = [program for program in SERVERS if shutil.which(program) is None]
+    missing = [program for program in SERVERS if is_missing(program)]
     if not missing:
         return
     if shutil.which("apt-get") and (prefix := _as_root()) is not None:
@@ -94,7 +105,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests; what is behind ``--`` goes to pytest."""
-    session.install("-e", ".[fastapi]", "--group", "tests", "--group", "greenlets")
+    session.install("-e", ".[fastapi,postgres]", "--group", "tests", "--group", "greenlets")
     session.run("pytest", *session.posargs)
 
 
@@ -112,10 +123,11 @@ def floor(session: nox.Session) -> None:
     lowest = Path(session.create_tmp()) / "lowest.txt"
     session.install("uv")
     session.run(
-        *("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "fastapi"),
+        *("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "fastapi", "--extra", "postgres"),
         *("--resolution", "lowest-direct", "--output-file", str(lowest)),
     )
-    session.install("-e", ".[fastapi]", "--group", "tests", "--group", "greenlets", "--constraint", str(lowest))
+    extras = ".[fastapi,postgres]"
+    session.install("-e", extras, "--group", "tests", "--group", "greenlets", "--constraint", str(lowest))
     # Peers are measured in their newest versions only.
     session.run("pytest", "--ignore=tests/test_benchmarks.py", *session.posargs)
 

@@ -8,7 +8,9 @@
     ├── MeasurementError       a measurement does not fit its metric (only with ``strict``)
     ├── ExtraMissingError      a feature needs an optional dependency that is not installed
     ├── ServerError            the stand-alone metrics server cannot start
-    └── PushError              a Pushgateway did not take what was pushed; never leaves the service
+    ├── PushError              a Pushgateway did not take what was pushed; never leaves the service
+    └── StoreError             the error store cannot be read or written
+        └── UnknownGroupError  no group of errors, or more than one, is meant
 
 Recording raises nothing unless ``strict`` is set: a service must not fail because of
 what watches it.  Declaring and configuring always raise, since they run at start.
@@ -67,3 +69,22 @@ class PushError(MonitoringError):
         self.kind = kind
         self.passing = passing
         super().__init__(message)
+
+
+class StoreError(MonitoringError):
+    """The error store cannot be read or written; the message says why, never with credentials.
+
+    Attributes:
+        passing: whether trying again soon makes sense.
+    """
+
+    def __init__(self, message: str, *, passing: bool) -> None:
+        self.passing = passing
+        super().__init__(message)
+
+
+class UnknownGroupError(StoreError, LookupError):
+    """No group of errors has a fingerprint that begins so, or several have; the message lists those."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, passing=False)

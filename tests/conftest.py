@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +13,11 @@ from tests.servers import PrometheusServer, PushgatewayServer, check_metrics, fi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from otel_monitoring.errors.database import Database
+    from tests.postgres import PostgresServer
+    from tests.stored_errors import Open
 
 
 @pytest.fixture
@@ -66,3 +72,46 @@ def promtool() -> Callable[[bytes | str], list[str]]:
     """``promtool check metrics``: takes text 0.0.4 and gives what is wrong with it."""
     find_program("promtool")
     return check_metrics
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests."""
+    # Here, since a Python for which nothing of psycopg is built runs other tests.
+    from tests.postgres import PostgresServer
+
+    server = PostgresServer()
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> PostgresServer:
+    """The PostgreSQL, running, whatever a test before has done to it."""
+    return postgres_server.start()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of the test's own, without tables: of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/errors.db"
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.create_database()
+
+
+@pytest.fixture
+def open_database() -> Iterator[Open]:
+    """Makes databases of errors, and closes them in the end."""
+    from otel_monitoring.errors.database import Database
+
+    with ExitStack() as stack:
+
+        def open_one(url: str, **options: Any) -> Database:
+            database = Database(url, **options)
+            stack.callback(database.close)
+            return database
+
+        yield open_one

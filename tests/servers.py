@@ -24,7 +24,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
 """How long to wait for what should come soon: only a failure takes so long."""
 
-APT_LINE = "apt-get install -y --no-install-recommends prometheus prometheus-pushgateway"
+APT_LINE = "apt-get install -y --no-install-recommends postgresql prometheus prometheus-pushgateway"
 
 
 class ServerMissingError(Exception):
