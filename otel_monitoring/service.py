@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import platform
 import sys
 import threading
 from time import monotonic, perf_counter
@@ -18,14 +19,15 @@ from otel_monitoring.catalogue.shipped import (
     PROSPECT_SCORE,
     PROSPECT_SCORE_DISTRIBUTION,
 )
-from otel_monitoring.errors import Corridor, CountErrors, ErrorRecord
+from otel_monitoring.errors import Corridor, CountErrors, Origin, Recorder
+from otel_monitoring.errors.scrub import Scrubber
 from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
 from otel_monitoring.export.text import Exposition
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.instrument.rate_limits import RateLimits
 from otel_monitoring.metrics import Counter, Gauge, Histogram, Registry, UpDownCounter
 from otel_monitoring.metrics.meter import CatalogueMeter
-from otel_monitoring.settings import Settings
+from otel_monitoring.settings import Settings, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from typing import Self
     from wsgiref.types import WSGIApplication
 
+    from otel_monitoring.errors.opening import Keeping, Opened
+    from otel_monitoring.errors.store import ErrorStore
     from otel_monitoring.export.asgi import MetricsApp
     from otel_monitoring.export.bridge import ThirdParty
     from otel_monitoring.export.pushgateway import Pusher
@@ -70,16 +74,17 @@ class MonitoringService:
         self.settings = Settings.load(config, environ=None, **settings)
         self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
         self._component = self.settings.service_name
-        self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)])
+        self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], _recorder(self.settings))
         self._operations = Operations(self.registry, self._report_exception, self._component)
         self._rate_limits = RateLimits(self.registry)
         self._overhead = self.registry.counter(MONITORING_OVERHEAD)
         self._lock = threading.RLock()
-        self._undo_logging: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], None]] = []
         self._third_party: ThirdParty | None = None
         self._pusher: Pusher | None = None
         self._server: MetricsServer | None = None
         self._error_log: ErrorLog | None = None
+        self._error_store: ErrorStore | None = None
         if not self.settings.disabled:
             self._start()
         self._exposition = Exposition(self.registry, self._third_party, created=self.settings.created_timestamps)
@@ -250,8 +255,12 @@ class MonitoringService:
         context: Mapping[str, object] | None = None,
         *,
         exception: BaseException | None = None,
+        fingerprint: str | None = None,
     ) -> None:
-        """Log an error through structlog and count it once in ``system_errors_total``.
+        """Log an error through structlog, count it once in ``system_errors_total``, and keep it.
+
+        With ``store_errors`` it is safe from the end of the process, however that ends, when
+        this returns.  Secrets in it are hidden before it goes anywhere.
 
         Args:
             error_message: one line for people.
@@ -260,11 +269,31 @@ class MonitoringService:
                 context, or the service.
             context: whatever helps to understand it.
             exception: the exception, where there is one; one that was counted before is only logged.
+            fingerprint: errors with the same text here are one group, whatever they look like;
+                without it they are grouped by their exceptions, code and message.
         """
         with self.registry.incidents.contained("logging an error"):
             self._errors().emit(
-                error_message, error_type=error_type, component=component, context=context, exception=exception
+                error_message,
+                error_type=error_type,
+                component=component,
+                context=context,
+                exception=exception,
+                fingerprint=fingerprint,
             )
+
+    @property
+    def errors(self) -> ErrorStore:
+        """The errors that were kept: ``groups()``, ``events()``, ``resolve(id)`` and more.
+
+        Raises:
+            ConfigurationError: errors are not kept, since ``store_errors`` is not set.
+        """
+        if self._error_store is None:
+            raise ConfigurationError(
+                ("store_errors is not set: give True, a path or a database URL, and errors are kept",)
+            )
+        return self._error_store
 
     def configure_logging(
         self,
@@ -284,7 +313,7 @@ class MonitoringService:
 
         chosen = self.settings.log_level if level is None else level
         undo = configure(self._corridor, default_component=self._component, format=format, level=chosen, stream=stream)
-        self._undo_logging.append(undo)
+        self._undo.append(undo)
 
     # Instrumentation
 
@@ -454,8 +483,10 @@ class MonitoringService:
                 self._server.stop(max(0.0, until - monotonic()))
             if self._third_party is not None:
                 self._third_party.shutdown(max(0.0, until - monotonic()))
-            while self._undo_logging:
-                self._undo_logging.pop()()
+            if self._error_store is not None:
+                self._error_store.close(max(0.0, until - monotonic()))
+            while self._undo:
+                self._undo.pop()()
 
     def __enter__(self) -> Self:
         """Return the service itself."""
@@ -471,6 +502,7 @@ class MonitoringService:
 
     def _start(self) -> None:
         settings = self.settings
+        self._start_keeping_errors()
         if settings.resources:
             from otel_monitoring.instrument.resources import ResourceFigures
 
@@ -490,7 +522,26 @@ class MonitoringService:
         else:
             from otel_monitoring.logs.chain import install
 
-            self._undo_logging.append(install(self._corridor, self._component))
+            self._undo.append(install(self._corridor, self._component))
+
+    def _start_keeping_errors(self) -> None:
+        settings = self.settings
+        if settings.store_errors:
+            opened = _open_store(settings, self.registry, self._corridor.recorder.scrubber)
+            self._error_store = opened.store
+            self._corridor.add_sink(opened.keep)
+        if settings.errors_to_logs:
+            from otel_monitoring.errors.telemetry import LogErrors
+
+            self._corridor.add_sink(LogErrors())
+        if settings.errors_to_spans:
+            from otel_monitoring.errors.telemetry import SpanEvents
+
+            self._corridor.add_sink(SpanEvents())
+        if settings.errors_uncaught:
+            from otel_monitoring.instrument.uncaught import watch
+
+            self._undo.append(watch(self._report_uncaught))
 
     def _make_pusher(self, url: str) -> Pusher:
         import socket
@@ -547,13 +598,61 @@ class MonitoringService:
         return self._error_log
 
     def _report_exception(self, error: BaseException, *, component: str) -> None:
-        self._corridor.report(ErrorRecord.from_exception(error, component=component))
+        self._corridor.report_exception(error, component=component)
 
     def _report_request(self, error: Exception, *, endpoint: str, method: str) -> None:
         context = {"endpoint": endpoint, "method": method}
-        self._corridor.report(ErrorRecord.from_exception(error, component=self._component, context=context))
+        self._corridor.report_exception(error, component=self._component, context=context)
+
+    def _report_uncaught(self, error: BaseException, *, context: Mapping[str, object]) -> None:
+        with self.registry.incidents.contained("reporting an uncaught exception"):
+            self._corridor.report_exception(error, component=self._component, context=context)
 
     def _unknown(self, metric_name: object) -> str:
         found = self.registry.catalogue.nearest(str(metric_name))
         meant = f"; did you mean {found!r}?" if found else ""
         return f"no metric is called {metric_name!r}{meant} Declare your own with counter(), gauge() or histogram()"
+
+
+def open_error_store(settings: Settings) -> ErrorStore:
+    """Return the errors that a service of these settings keeps, without being that service.
+
+    Raises:
+        ConfigurationError: this system cannot keep errors, or the address is of no known database.
+        ExtraMissingError: the database needs a driver that is not installed.
+    """
+    return _open_store(settings, Registry(max_series=settings.max_series, strict=False), _scrubber(settings)).store
+
+
+def keeping_of(settings: Settings) -> Keeping:
+    """Return how errors are kept by these settings."""
+    from otel_monitoring.errors.opening import Keeping
+
+    return Keeping(
+        where=settings.store_errors if isinstance(settings.store_errors, str) else None,
+        state_folder=settings.state_dir,
+        spool_folder=settings.errors_spool_dir,
+        spool_bytes=settings.errors_spool_bytes,
+        per_second=settings.errors_per_second,
+        keep_days=settings.errors_keep_days,
+        keep_bytes=settings.errors_keep_bytes,
+    )
+
+
+def _open_store(settings: Settings, registry: Registry, scrubber: Scrubber) -> Opened:
+    from otel_monitoring.errors.opening import open_store
+
+    return open_store(keeping_of(settings), registry, scrubber)
+
+
+def _recorder(settings: Settings) -> Recorder:
+    origin = Origin(service=settings.service_name, host=platform.node(), release=settings.release)
+    return Recorder(origin, _scrubber(settings), with_locals=settings.errors_locals)
+
+
+def _scrubber(settings: Settings) -> Scrubber:
+    return Scrubber(
+        keys=[item for item in settings.scrub if not is_pattern(item)],
+        patterns=[item[1:-1] for item in settings.scrub if is_pattern(item)],
+        emails=settings.scrub_emails,
+    )

@@ -26,11 +26,22 @@ from otel_monitoring.exceptions import ConfigurationError
 
 PREFIX = "OTEL_MONITORING_"
 DAY_SECONDS = 86_400.0
+MOST_BYTES = 1 << 50
+MOST_DAYS = 36_500.0
 
 _SWITCH_WORDS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
+_DATABASES = frozenset({"postgres", "postgresql", "sqlite"})
+_SIZE = re.compile(r"([0-9.]+)\s*([kmgt]?i?b)", re.IGNORECASE)
+_SIZE_UNITS = {
+    "b": 1,
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
+    "ib": 1,
+}
+_SCRUB_ITEM = re.compile(r"\s*(/(?:[^/\\]|\\.)+/|[^,]+)\s*(?:,|$)")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
@@ -133,9 +144,20 @@ def _switch(value: object) -> bool:
 
 
 def _store(value: object) -> bool | str:
-    if isinstance(value, str) and value.strip().lower() not in _SWITCH_WORDS:
-        return _text(value)
-    return _switch(value)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(cast("os.PathLike[str]", value))
+    if not isinstance(value, str) or value.strip().lower() in _SWITCH_WORDS:
+        return _switch(value)
+    scheme, address, _ = _text(value).strip().partition("://")
+    if address and scheme.partition("+")[0] not in _DATABASES:
+        raise _MisfitError(f"; {_cut(scheme)} is none of {', '.join(sorted(_DATABASES))}")
+    return value.strip()
+
+
+def _path(value: object) -> str:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(cast("os.PathLike[str]", value))
+    return _text(value)
 
 
 def _number(value: object) -> float:
@@ -180,6 +202,45 @@ def _choice_of(*choices: str) -> Kind:
         return by_lower[word]
 
     return Kind(", ".join(f'"{choice}"' for choice in choices), f"one of {', '.join(choices)}", read)
+
+
+def _bytes(value: object) -> int:
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    number = _number(found[1]) * _SIZE_UNITS[found[2].lower()] if found else _number(value)
+    if not 1 <= number <= MOST_BYTES:
+        raise _MisfitError
+    return int(number)
+
+
+def _days(value: object) -> float:
+    number = _number(value)
+    if not 0 < number <= MOST_DAYS:
+        raise _MisfitError
+    return number
+
+
+def _scrubbed(value: object) -> tuple[str, ...]:
+    items = _SCRUB_ITEM.findall(value) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise _MisfitError
+    return tuple(map(_scrub_item, cast("list[object] | tuple[object, ...]", items)))
+
+
+def _scrub_item(value: object) -> str:
+    text = _text(value).strip()
+    if not text or text == "//":
+        raise _MisfitError("; one of them is empty")
+    if is_pattern(text):
+        try:
+            re.compile(text[1:-1])
+        except re.error as error:
+            raise _MisfitError(f"; {text} is no regular expression: {error}") from None
+    return text
+
+
+def is_pattern(item: str) -> bool:
+    """Tell whether an item of ``scrub`` is a regular expression, which stands between slashes."""
+    return len(item) > 1 and item.startswith("/") and item.endswith("/")
 
 
 def _networks(value: object) -> tuple[str, ...]:
@@ -239,6 +300,14 @@ USER_NAME = Kind("text", "a user name: text without a colon", _user_name)
 URL = Kind("URL", "an address such as http://host:port, without a query", _url)
 SWITCH = Kind("true or false", "true or false", _switch)
 STORE = Kind("true, false, path or database URL", "true, false, a path or a database URL", _store)
+PATH = Kind("path", "a path", _path)
+BYTES = Kind("size", "a size such as 64MiB, 200MB or a number of bytes", _bytes)
+DAYS = Kind("number", "a number of days above 0, at most 36500", _days)
+SCRUBBED = Kind(
+    "names and /patterns/",
+    "a list of names and of regular expressions between slashes, as in customer_no,/ACME-\\d+/",
+    _scrubbed,
+)
 PORT = Kind("whole number", "a port: a whole number from 0 to 65535", _whole_from(0, 65_535))
 COUNT = Kind("whole number", "a whole number above 0", _whole_from(1, 10**9))
 PAUSE = Kind("number", "a number of seconds from 0 to 86400", _seconds_from(0.0))
@@ -266,6 +335,24 @@ class Settings:
     disabled: bool = field(
         default=False,
         metadata={"about": About(SWITCH, "Record, serve and push nothing.", variables=("OTEL_SDK_DISABLED",))},
+    )
+    release: str | None = field(
+        default=None,
+        metadata={
+            "about": About(
+                TEXT,
+                "The version of the application that runs; errors are kept with it.",
+                variables=("OTEL_RESOURCE_ATTRIBUTES (service.version)",),
+            )
+        },
+    )
+    state_dir: str = field(
+        default="~/.local/state/otel-monitoring",
+        metadata={
+            "about": About(
+                PATH, "The folder of what outlives the process; in `$XDG_STATE_HOME` where that is set, as is usual."
+            )
+        },
     )
     strict: bool = field(
         default=False,
@@ -355,7 +442,66 @@ class Settings:
     )
     store_errors: bool | str = field(
         default=False,
-        metadata={"about": About(STORE, "Keep errors: where, or true for the default place.")},
+        metadata={
+            "about": About(
+                STORE,
+                "Keep errors: in this SQLite file or PostgreSQL database, or with true in `errors.db` in `state_dir`.",
+            )
+        },
+    )
+    errors_keep_days: float = field(
+        default=30.0, metadata={"about": About(DAYS, "How long errors are kept.", unit="days")}
+    )
+    errors_keep_bytes: int = field(
+        default=256 * 2**20,
+        metadata={"about": About(BYTES, "How much of them is kept; the oldest go first.", unit="bytes")},
+    )
+    errors_per_second: int = field(
+        default=10,
+        metadata={
+            "about": About(
+                COUNT, "Errors of one group that are kept in detail in a second; those beyond are counted.", unit="1/s"
+            )
+        },
+    )
+    errors_spool_dir: str | None = field(
+        default=None,
+        metadata={
+            "about": About(
+                PATH,
+                "Where errors wait to be stored, on a local disk; else beside the SQLite file, or in `state_dir`.",
+            )
+        },
+    )
+    errors_spool_bytes: int = field(
+        default=64 * 2**20,
+        metadata={"about": About(BYTES, "How much may wait there, for each process.", unit="bytes")},
+    )
+    errors_locals: bool = field(
+        default=False,
+        metadata={"about": About(SWITCH, "Keep the local variables of the application's frames, scrubbed.")},
+    )
+    errors_to_logs: bool = field(
+        default=True,
+        metadata={
+            "about": About(SWITCH, "Hand errors to OpenTelemetry's logs, where the application has a LoggerProvider.")
+        },
+    )
+    errors_to_spans: bool = field(
+        default=False, metadata={"about": About(SWITCH, "Add an event to the active span for each error.")}
+    )
+    errors_uncaught: bool = field(
+        default=True,
+        metadata={"about": About(SWITCH, "Report exceptions that nobody catches, of the process and its threads.")},
+    )
+    scrub: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "about": About(SCRUBBED, "What else is secret in errors and logs: names of values, and patterns of text.")
+        },
+    )
+    scrub_emails: bool = field(
+        default=False, metadata={"about": About(SWITCH, "Hide e-mail addresses in errors and logs, too.")}
     )
     log_format: str | None = field(
         default=None,
@@ -416,6 +562,8 @@ class Settings:
                 except _MisfitError as misfit:
                     values.setdefault(name, None)
                     problems.append(f"{place}: {_shown(given, about)} is not {about.kind.expected}{misfit}")
+        if "state_dir" not in values and (home := sources.environ.get("XDG_STATE_HOME")):
+            values["state_dir"] = os.path.join(home, "otel-monitoring")  # noqa: PTH118 (text)
         problems += _disagreements(values)
         if problems:
             raise ConfigurationError(tuple(problems))

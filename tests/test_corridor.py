@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from otel_monitoring.errors import Corridor, CountErrors, ErrorRecord
+from otel_monitoring.errors import Corridor, CountErrors, ErrorRecord, Recorder
 from otel_monitoring.metrics import Registry
 from tests.logging_state import errors_of, fail
 
 
 def record_of(exception: BaseException | None = None) -> ErrorRecord:
-    return ErrorRecord.now("failed", error_type="kind", component="part", context={}, exception=exception)
+    return Recorder().record("failed", error_type="kind", component="part", context={}, exception=exception)
 
 
 @pytest.fixture
@@ -153,3 +153,22 @@ def test_a_sink_that_reports_an_error_of_its_own_is_not_told_of_it(
     assert answers == [False]
     assert len(heard) == 1
     assert corridor.report(record_of())
+
+
+def test_an_exception_is_made_a_record_only_the_first_time(corridor: Corridor, heard: list[ErrorRecord]) -> None:
+    texts: list[str] = []
+
+    class TellingError(Exception):
+        def __str__(self) -> str:
+            texts.append("asked")
+            return "told"
+
+    error = TellingError()
+    assert corridor.report_exception(error, component="part", context={"attempt": 1})
+    asked = len(texts)
+    assert not corridor.report_exception(error, component="outer")
+    assert not corridor.report(record_of(error))
+    assert len(texts) == asked
+    assert [(record.component, record.message, dict(record.context)) for record in heard] == [
+        ("part", "told", {"attempt": 1})
+    ]

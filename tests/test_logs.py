@@ -146,7 +146,7 @@ def test_an_exception_logged_and_raised_and_reported_again_counts_once(corridor:
     except ValueError as error:
         log.exception("request failed")
         logging.getLogger("web").exception("request failed")
-        corridor.report(ErrorRecord.from_exception(error, component="web"))
+        corridor.report_exception(error, component="web")
     assert errors_of(registry) == {("ValueError", "sender"): 1}
 
 

@@ -209,7 +209,7 @@ def test_an_exception_gives_the_type_and_its_traceback_is_logged(corridor: Corri
 def test_an_exception_that_was_reported_before_is_only_logged(corridor: Corridor, registry: Registry) -> None:
     stream = json_lines()
     exception = ValueError()
-    corridor.report(ErrorRecord.from_exception(exception, component="sender"))
+    corridor.report_exception(exception, component="sender")
     ErrorLog(corridor, "service").emit("send failed", exception=exception)
     assert json.loads(stream.getvalue())["event"] == "send failed"
     assert errors_of(registry) == {("ValueError", "sender"): 1}

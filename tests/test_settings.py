@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +109,18 @@ def test_none_and_empty_text_mean_not_given(blank: str | None) -> None:
         ("push_timeout_seconds", 3, 3.0),
         ("store_errors", "true", True),
         ("store_errors", "errors.db", "errors.db"),
+        ("store_errors", Path("errors.db"), "errors.db"),
+        ("store_errors", " postgresql://db.example/errors ", "postgresql://db.example/errors"),
+        ("store_errors", "sqlite:///errors.db", "sqlite:///errors.db"),
+        ("state_dir", Path("/var/lib/x"), "/var/lib/x"),
+        ("errors_keep_days", "0.5", 0.5),
+        ("errors_keep_bytes", 1000, 1000),
+        ("errors_keep_bytes", "64MiB", 64 * 2**20),
+        ("errors_keep_bytes", "1.5 GB", 1_500_000_000),
+        ("errors_spool_bytes", "512 b", 512),
+        ("scrub", "customer_no, iban", ("customer_no", "iban")),
+        ("scrub", r"iban,/A{2,3}-\d+/, /a\/b/", ("iban", r"/A{2,3}-\d+/", r"/a\/b/")),
+        ("scrub", ["iban", "/x,y/"], ("iban", "/x,y/")),
         ("log_level", "debug", "DEBUG"),
         ("log_format", "JSON", "json"),
         ("grafana_url", "https://grafana.example/", "https://grafana.example"),
@@ -137,6 +150,17 @@ def test_values_are_read(name: str, given_value: object, kept: object) -> None:
         ("strict", 1),
         ("strict", "perhaps"),
         ("store_errors", 1),
+        ("store_errors", "mysql://db.example/errors"),
+        ("errors_keep_days", 0),
+        ("errors_keep_bytes", "many"),
+        ("errors_keep_bytes", "64XB"),
+        ("errors_keep_bytes", 0),
+        ("errors_per_second", 0),
+        ("state_dir", 7),
+        ("scrub", 7),
+        ("scrub", "/(/"),
+        ("scrub", ["//"]),
+        ("scrub", [""]),
         ("push_interval_seconds", float("nan")),
         ("push_interval_seconds", "1e999"),
         ("push_timeout_seconds", 0),
@@ -163,6 +187,19 @@ def test_values_are_read(name: str, given_value: object, kept: object) -> None:
 def test_a_wrong_value_is_a_problem(name: str, wrong: object) -> None:
     """What does not fit is refused with the place that it came from."""
     assert any(problem.startswith(f"keyword {name!r}: ") for problem in problems_of(**{name: wrong}))
+
+
+def test_what_outlives_the_process_lies_where_the_system_says() -> None:
+    """``XDG_STATE_HOME`` is heeded, unless the folder is given."""
+    assert load(environ={"XDG_STATE_HOME": "/var/state"}).state_dir == "/var/state/otel-monitoring"
+    assert load(environ={"XDG_STATE_HOME": "/var/state"}, state_dir="/here").state_dir == "/here"
+    assert load().state_dir == "~/.local/state/otel-monitoring"
+
+
+def test_an_unknown_database_is_named_with_those_that_are_known() -> None:
+    """The message says what would be right."""
+    (problem,) = problems_of(store_errors="mysql://db.example/errors")
+    assert "'mysql' is none of postgres, postgresql, sqlite" in problem
 
 
 def test_every_problem_is_listed_at_once() -> None:

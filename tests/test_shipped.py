@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_monitoring.catalogue import Catalogue, Declaration, Kind
-from otel_monitoring.catalogue.shipped import REQUEST_DURATION, SHIPPED
+from otel_monitoring.catalogue.shipped import MONITORING_ERRORS_STORED, REQUEST_DURATION, SHIPPED
 
 if TYPE_CHECKING:
     from otel_monitoring.metrics import Registry
@@ -48,6 +48,8 @@ ADDED = [
     ("monitoring_dropped_total", "counter", ("reason",)),
     ("monitoring_overhead_seconds_total", "counter", ("activity",)),
     ("monitoring_export_failures_total", "counter", ("exporter",)),
+    ("monitoring_errors_stored_total", "counter", ()),
+    ("monitoring_errors_dropped_total", "counter", ("reason",)),
 ]
 
 
@@ -82,7 +84,7 @@ def test_nothing_else_is_shipped() -> None:
 def test_every_shipped_metric_is_described_in_a_sentence(declaration: Declaration) -> None:
     assert declaration.description[0].isupper()
     assert declaration.description.endswith(".")
-    assert declaration.labels
+    assert declaration.labels or declaration is MONITORING_ERRORS_STORED
 
 
 @pytest.mark.parametrize("declaration", SHIPPED, ids=lambda one: one.name)

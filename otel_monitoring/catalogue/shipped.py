@@ -248,6 +248,20 @@ MONITORING_EXPORT_FAILURES = Declaration(
     labels=("exporter",),
     description="Exports that failed; an export tried again and again counts each time.",
 )
+MONITORING_ERRORS_STORED = Declaration(
+    name="monitoring_errors_stored",
+    kind=Kind.COUNTER,
+    unit="{error}",
+    description="Errors that are in the error store, those counted without details too.",
+)
+MONITORING_ERRORS_DROPPED = Declaration(
+    name="monitoring_errors_dropped",
+    kind=Kind.COUNTER,
+    unit="{error}",
+    labels=("reason",),
+    description="Errors that were not stored, or not with all their details (reasons context and too_large).",
+    max_series=100,
+)
 
 SHIPPED: tuple[Declaration, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Declaration))
 """All of the above, in their order."""

@@ -7,8 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from otel_monitoring.errors.record import Recorder
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from otel_monitoring.errors.record import ErrorRecord
     from otel_monitoring.metrics.incidents import Incidents
@@ -35,10 +37,12 @@ class Corridor:
     Args:
         incidents: hears of sinks that fail.
         sinks: who hears of errors, in this order.
+        recorder: makes the records.
     """
 
-    def __init__(self, incidents: Incidents, sinks: Iterable[Sink] = ()) -> None:
+    def __init__(self, incidents: Incidents, sinks: Iterable[Sink] = (), recorder: Recorder | None = None) -> None:
         self.incidents = incidents
+        self.recorder = Recorder() if recorder is None else recorder
         self._sinks = tuple(sinks)
         self._lock = threading.Lock()
         self._busy = _Busy()
@@ -56,9 +60,22 @@ class Corridor:
             False where its exception was reported before, and where a sink itself reports an
             error while it is being told of one: it would be told of its own for ever.
         """
-        busy = self._busy
-        if busy.reporting or not self._is_first(record.exception):
+        if self._busy.reporting or not self._is_first(record.exception):
             return False
+        self._hand_round(record)
+        return True
+
+    def report_exception(
+        self, exception: BaseException, *, component: str, context: Mapping[str, object] | None = None
+    ) -> bool:
+        """Report an exception that was caught, unless it was reported before; no record is made then."""
+        if self._busy.reporting or not self._is_first(exception):
+            return False
+        self._hand_round(self.recorder.of_exception(exception, component=component, context=context))
+        return True
+
+    def _hand_round(self, record: ErrorRecord) -> None:
+        busy = self._busy
         busy.reporting = True
         try:
             for sink in self._sinks:
@@ -66,7 +83,6 @@ class Corridor:
                     sink(record)
         finally:
             busy.reporting = False
-        return True
 
     def _is_first(self, exception: BaseException | None) -> bool:
         """Mark the exception object as reported; tell whether it was not yet.

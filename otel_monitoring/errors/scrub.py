@@ -8,7 +8,7 @@ shape.  Further names and patterns are the application's to give.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otel_monitoring.errors.plain import BOUNDS, Bounds, PlainData
 from otel_monitoring.errors.secrets import (
@@ -190,9 +190,7 @@ _IN_TUPLE = re.compile(r"""[(\[]\s*[bB]?\\*["']\Z""")
 _TUPLE_ENDS = re.compile(r"""\\*["']\s*(?:[)\]]|\Z)|\Z""")
 _RECORD = re.compile(r"""\s*(?:\\*["']value\\*["']\s*:|value\s*=)\s*""")
 _QUOTE = re.compile(r"""(\\*)(["'])\Z""")
-_VALIDATED = re.compile(
-    r"^(\S[^\n]*)(\n[ ]{2}[^\n]*?\binput_value=)(?:(?!, input_type=)[^\n])*+", re.MULTILINE
-)
+_VALIDATED = re.compile(r"^(\S[^\n]*)(\n[ ]{2}[^\n]*?\binput_value=)(?:(?!, input_type=)[^\n])*+", re.MULTILINE)
 _PARAMETERS = re.compile(r"\]\n\[parameters: ")
 _LOCATED = re.compile(r"""["']loc["']: [(\[]([^)\]\n]{1,200})[)\]][^\n]{0,500}?["']input["']: """)
 """How Pydantic, SQLAlchemy and FastAPI write what they were given, away from its name."""

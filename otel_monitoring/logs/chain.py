@@ -49,7 +49,7 @@ def install(corridor: Corridor, default_component: str) -> Callable[[], None]:
     if any(isinstance(processor, ReportErrors) and processor.corridor is corridor for processor in chain):
         return lambda: None
     ours = processors(corridor, default_component)
-    place = _place(chain)
+    place = place_in(chain)
     chain[place:place] = ours
 
     def uninstall() -> None:
@@ -63,7 +63,7 @@ def install(corridor: Corridor, default_component: str) -> Callable[[], None]:
 def carry_over(old: Iterable[Processor], new: list[Processor]) -> None:
     """Put into a new chain what services have put into the old one."""
     ours = [kept for kept in old if isinstance(kept, AddTraceContext | ReportErrors) and kept not in new]
-    place = _place(new)
+    place = place_in(new)
     new[place:place] = ours
 
 
@@ -77,6 +77,7 @@ def _live_chain() -> list[Processor]:
     return chain
 
 
-def _place(chain: Sequence[Processor]) -> int:
+def place_in(chain: Sequence[Processor]) -> int:
+    """Return where our processors belong in a chain: behind what completes events, before what formats exceptions."""
     last = next((at for at, processor in enumerate(chain) if isinstance(processor, _GO_AFTER)), max(len(chain) - 1, 0))
     return next((at + 1 for at in reversed(range(last)) if chain[at] in _GO_BEFORE), 0)

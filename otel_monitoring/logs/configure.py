@@ -14,6 +14,7 @@ from otel_monitoring.logs.chain import carry_over, install
 from otel_monitoring.logs.events import extra_of
 from otel_monitoring.logs.handler import ErrorHandler, attach
 from otel_monitoring.logs.processors import AddTraceContext
+from otel_monitoring.logs.scrubbing import ScrubLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +63,7 @@ def configure(
             undo.callback(_configure_structlog())
         undo.callback(install(corridor, default_component))
         if ours or all(isinstance(handler, ErrorHandler) for handler in logging.getLogger().handlers):
-            undo.callback(_write_lines(format, level, stream))
+            undo.callback(_write_lines(format, level, stream, ScrubLine(corridor.recorder.scrubber)))
         undo.callback(attach(corridor, default_component))
         return undo.pop_all().close
 
@@ -100,7 +101,9 @@ def _configure_structlog() -> Callable[[], None]:
     return restore
 
 
-def _write_lines(style: Literal["json", "console"], level: int | str, stream: TextIO | None) -> Callable[[], None]:
+def _write_lines(
+    style: Literal["json", "console"], level: int | str, stream: TextIO | None, scrub: Processor
+) -> Callable[[], None]:
     """Write what reaches the root logger; return what takes that back."""
     root = logging.getLogger()
     level_before = root.level
@@ -108,7 +111,12 @@ def _write_lines(style: Literal["json", "console"], level: int | str, stream: Te
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[_describe, _unfold, AddTraceContext()],
-            processors=[_describe, ProcessorFormatter.remove_processors_meta, *_renderers(style, handler.stream)],
+            processors=[
+                _describe,
+                ProcessorFormatter.remove_processors_meta,
+                scrub,
+                *_renderers(style, handler.stream),
+            ],
         )
     )
     root.setLevel(level)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from otel_monitoring.errors import ErrorRecord, exception_type
+from otel_monitoring.errors import exception_type
+from otel_monitoring.logs.chain import place_in
 from otel_monitoring.logs.events import UNTYPED
 from otel_monitoring.logs.processors import HeardAlready, ReportErrors
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from otel_monitoring.errors import Corridor
+    from otel_monitoring.errors import Corridor, ErrorRecord
 
 
 class ErrorLog:
@@ -46,6 +47,7 @@ class ErrorLog:
         component: str | None = None,
         context: Mapping[str, object] | None = None,
         exception: BaseException | None = None,
+        fingerprint: str | None = None,
     ) -> None:
         """Report an error and log it; raises nothing.
 
@@ -57,11 +59,14 @@ class ErrorLog:
                 ``context``, so that no name in it clashes with one of the event's own.
             exception: the exception, where there is one; one that was reported before is
                 only logged.
+            fingerprint: what to group it by; without it what it looks like.
         """
         with self._corridor.incidents.contained("reporting an error"):
             kind = error_type or (UNTYPED if exception is None else exception_type(exception))
             given = context if isinstance(context, Mapping) else {"context": context} if context else {}
-            record = self._record(message, kind, component=component, context=given, exception=exception)
+            record = self._record(
+                message, kind, component=component, context=given, exception=exception, fingerprint=fingerprint
+            )
             self._corridor.report(record)
             self._write(record, given)
 
@@ -73,16 +78,18 @@ class ErrorLog:
         component: str | None,
         context: Mapping[str, object],
         exception: BaseException | None,
+        fingerprint: str | None,
     ) -> ErrorRecord:
         bound = structlog.contextvars.get_contextvars()
         bound_component = bound.pop("component", None)
         bound.pop("error_type", None)
-        return ErrorRecord.now(
+        return self._corridor.recorder.record(
             str(message),
             error_type=str(error_type),
             component=str(component or bound_component or self._default_component),
             context={**bound, **context},
             exception=exception,
+            fingerprint=fingerprint,
         )
 
     def _write(self, record: ErrorRecord, context: Mapping[str, object]) -> None:
@@ -113,9 +120,11 @@ class ErrorLog:
         configured = list(processors)
         known, chain = self._chain
         if configured != known:
-            chain = [self._heard, *filter(self._is_foreign, configured)]
+            chain = [self._heard if self._is_ours(processor) else processor for processor in configured]
+            if self._heard not in chain:
+                chain.insert(place_in(chain), self._heard)
             self._chain = configured, chain
         return chain
 
-    def _is_foreign(self, processor: object) -> bool:
-        return not isinstance(processor, ReportErrors) or processor.corridor is not self._corridor
+    def _is_ours(self, processor: object) -> bool:
+        return isinstance(processor, ReportErrors) and processor.corridor is self._corridor

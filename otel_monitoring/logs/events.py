@@ -6,10 +6,10 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from otel_monitoring.errors import ErrorRecord
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from otel_monitoring.errors import ErrorRecord, Recorder
 
 UNTYPED = "log_error"
 """The error type of an event that names none and has no exception."""
@@ -38,16 +38,19 @@ def exception_of(exc_info: object) -> BaseException | None:
     return exc_info if isinstance(exc_info, BaseException) else None
 
 
-def error_of_event(event: Mapping[str, object], exc_info: object, *, default_component: str) -> ErrorRecord:
+def error_of_event(
+    recorder: Recorder, event: Mapping[str, object], exc_info: object, *, default_component: str
+) -> ErrorRecord:
     """Return the record of a structlog event, made in the call that logs it.
 
     Args:
+        recorder: makes it.
         event: the event dictionary.
         exc_info: in any form.
         default_component: for an event that names no component.
     """
-    return ErrorRecord.from_log(
-        _interpolated(event.get("event", ""), event.get("positional_args")),
+    return recorder.of_log(
+        interpolated(event.get("event", ""), event.get("positional_args")),
         fields={name: value for name, value in event.items() if name not in _NOT_CONTEXT},
         exception=exception_of(exc_info),
         default_type=UNTYPED,
@@ -55,15 +58,16 @@ def error_of_event(event: Mapping[str, object], exc_info: object, *, default_com
     )
 
 
-def error_of_record(record: logging.LogRecord, *, default_component: str) -> ErrorRecord:
+def error_of_record(recorder: Recorder, record: logging.LogRecord, *, default_component: str) -> ErrorRecord:
     """Return the error record of a logging record; what came with ``extra`` is its context."""
     if (
         isinstance(record.msg, dict) and "event" in record.msg
     ):  # an event that structlog left to its ProcessorFormatter to render
         event = {"logger": record.name, **record.msg}
-        return error_of_event(event, record.exc_info or event.get("exc_info"), default_component=default_component)
-    return ErrorRecord.from_log(
-        _interpolated(record.msg, record.args),
+        exc_info = record.exc_info or event.get("exc_info")
+        return error_of_event(recorder, event, exc_info, default_component=default_component)
+    return recorder.of_log(
+        interpolated(record.msg, record.args),
         fields={"logger": record.name, **extra_of(record)},
         exception=exception_of(record.exc_info),
         default_type=UNTYPED,
@@ -76,7 +80,7 @@ def extra_of(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _ATTRIBUTES}
 
 
-def _interpolated(text: object, arguments: object) -> str:
+def interpolated(text: object, arguments: object) -> str:
     """Return what ``logging`` would show, or the bare text where the arguments do not fit."""
     shown = str(text)
     if not arguments:

@@ -49,7 +49,8 @@ class ErrorHandler(logging.Handler):
             return
         with self.corridor.incidents.contained("reporting an error record of logging"):
             if is_new(self.corridor, record):
-                self.corridor.report(error_of_record(record, default_component=self._default_component))
+                recorder = self.corridor.recorder
+                self.corridor.report(error_of_record(recorder, record, default_component=self._default_component))
 
 
 def attach(corridor: Corridor, default_component: str) -> Callable[[], None]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from otel_monitoring.errors.trace import current_span
 from otel_monitoring.logs.events import error_of_event
 from otel_monitoring.logs.heard import note_call
+from otel_monitoring.logs.scrubbing import scrub_event
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -31,7 +32,7 @@ class AddTraceContext:
 
 
 class ReportErrors:
-    """Reports events of the levels error and critical; the events themselves go on unchanged.
+    """Reports events of the levels error and critical; they go on without their secrets, else unchanged.
 
     ``component`` and ``error_type`` are taken from the event, where they may have been
     bound to the logger or to structlog's context variables.  Without an ``error_type`` it
@@ -52,21 +53,25 @@ class ReportErrors:
         if method_name in _ERROR_METHODS and "_record" not in event_dict:
             with self.corridor.incidents.contained("reporting an error event of structlog"):
                 self._report(logger, method_name, event_dict)
+                scrub_event(event_dict, self.corridor.recorder.scrubber)
         return event_dict
 
     def _report(self, logger: object, method_name: str, event_dict: Event) -> None:
         exc_info = event_dict.get("exc_info", method_name == "exception")
-        self.corridor.report(error_of_event(event_dict, exc_info, default_component=self._default_component))
-        note_call(self.corridor, logger)
+        corridor = self.corridor
+        record = error_of_event(corridor.recorder, event_dict, exc_info, default_component=self._default_component)
+        corridor.report(record)
+        note_call(corridor, logger)
 
 
 class HeardAlready:
-    """Goes first in the chain of an event that the corridor was told of directly."""
+    """Stands in the place of ReportErrors for an event that the corridor was told of directly."""
 
     def __init__(self, corridor: Corridor) -> None:
         self._corridor = corridor
 
     def __call__(self, logger: object, method_name: str, event_dict: Event) -> Event:  # noqa: ARG002 (structlog's signature)
-        """Note that the call which is running has been heard."""
+        """Note that the call which is running has been heard, and hide the secrets of the event."""
         note_call(self._corridor, logger)
+        scrub_event(event_dict, self._corridor.recorder.scrubber)
         return event_dict
