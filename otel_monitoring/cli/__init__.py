@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from otel_monitoring import __version__
+from otel_monitoring.cli.errors import error_commands
+from otel_monitoring.cli.harmless import lines_of
 from otel_monitoring.exceptions import MonitoringError
 
 application = typer.Typer(
@@ -16,6 +18,7 @@ application = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+application.add_typer(error_commands)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
@@ -54,5 +57,6 @@ def main() -> None:
     try:
         application()
     except MonitoringError as error:
-        typer.echo(f"otel-monitoring: {error}", err=True)
+        said = "\n".join(lines_of(str(error)))  # it may name what others have written
+        typer.echo(f"otel-monitoring: {said}", err=True)
         raise SystemExit(1) from None
