@@ -14,40 +14,52 @@ import pathlib
 import threading
 import types
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from otel_monitoring.errors.scrub import BOUNDS, HIDDEN, Bounds, Scrubber
-from otel_monitoring.errors.stored import Plain
+
+if TYPE_CHECKING:
+    from otel_monitoring.errors.stored import Plain
 
 
-def plain(value: object, **bounds: float) -> Plain:
+def plain(value: object, **bounds: Any) -> Plain:
     return Scrubber(bounds=dataclasses.replace(BOUNDS, **bounds)).mapping({"it": value})["it"]
 
 
 class Colour(enum.Enum):
+    """An enumeration."""
+
     RED = "red"
     BOTH = ("red", 1)
 
 
 class Word(enum.StrEnum):
+    """An enumeration of texts."""
+
     ONE = "one"
 
 
 class Level(enum.IntEnum):
+    """An enumeration of numbers."""
+
     HIGH = 3
 
 
 class Point(NamedTuple):
+    """A tuple with names."""
+
     x: int
     token: str
 
 
 @dataclasses.dataclass
 class User:
+    """A dataclass with a secret, and a field that it does not show."""
+
     name: str
     password: str
     unsaid: str = dataclasses.field(default="unsaid", repr=False)
@@ -55,6 +67,8 @@ class User:
 
 @dataclasses.dataclass
 class Masked:
+    """A dataclass that shows itself in its own way."""
+
     value: str
 
     def __repr__(self) -> str:
@@ -62,11 +76,15 @@ class Masked:
 
 
 class Thing:
+    """Anything else."""
+
     def __repr__(self) -> str:
         return "Thing(password='hunter2')"
 
 
 class Text(str):
+    """A kind of text."""
+
     __slots__ = ()
 
 
@@ -89,7 +107,7 @@ class Bag(Mapping[str, object]):
         return self.size
 
 
-AS_THEY_ARE = [None, True, False, 0, -5, 2**63 - 1, 1.5, "text", "", {"a": {"b": [1]}}, [], {}]
+AS_THEY_ARE: list[object] = [None, True, False, 0, -5, 2**63 - 1, 1.5, "text", "", {"a": {"b": [1]}}, [], {}]
 
 CONVERTED = [
     (math.nan, "nan"),
@@ -213,32 +231,40 @@ def test_long_bytes_are_read_no_further_than_they_are_shown() -> None:
 
 
 class RaisingRepr:
+    """Its ``repr`` raises."""
+
     def __repr__(self) -> str:
         raise ZeroDivisionError
 
 
 class LyingClass:
-    @property
-    def __class__(self) -> Any:  # type: ignore[override]
-        return dict
+    """It says that it is a dictionary."""
+
+    __class__: Any = dict
 
     def __repr__(self) -> str:
         return "LyingClass()"
 
 
 class RaisingClass:
-    @property
-    def __class__(self) -> Any:  # type: ignore[override]
-        raise RuntimeError
+    """It does not say what it is."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
 
 
 class NoTextRepr:
+    """Its ``repr`` is a number."""
+
     def __repr__(self) -> Any:
         return 5
 
 
 class RaisingItems(dict[str, int]):
+    """A dictionary that cannot be asked for anything."""
+
     def items(self) -> Any:
+        """Raise."""
         raise OSError
 
     def __iter__(self) -> Any:
@@ -249,19 +275,21 @@ class RaisingItems(dict[str, int]):
 
 
 class RaisingMapping(Bag):
+    """A mapping without a size."""
+
     def __len__(self) -> int:
         raise OSError
 
 
 class RaisingError(Exception):
+    """An exception without a text."""
+
     def __str__(self) -> str:
         raise RuntimeError
 
 
 class Meta(type):
-    @property
-    def __name__(cls) -> Any:
-        raise RuntimeError
+    """A metaclass that lets nobody at its classes."""
 
     def __hash__(cls) -> int:
         raise RuntimeError
@@ -271,11 +299,13 @@ class Meta(type):
 
 
 class OddlyMade(metaclass=Meta):
-    pass
+    """A class of that metaclass."""
 
 
 @dataclasses.dataclass
 class Unset:
+    """A dataclass whose only field may not be there."""
+
     __slots__ = ("value",)
     value: int
 
@@ -301,9 +331,7 @@ def test_what_an_object_raises_becomes_a_note(make: Callable[[], object], expect
 
 def test_an_object_that_lies_under_a_secret_name_is_hidden() -> None:
     class LyingFlag:
-        @property
-        def __class__(self) -> Any:  # type: ignore[override]
-            return bool
+        __class__: Any = bool
 
     assert Scrubber().mapping({"token": LyingFlag(), "secret": RaisingClass()}) == {"token": HIDDEN, "secret": HIDDEN}
 
@@ -330,7 +358,7 @@ def test_no_generator_and_no_iterator_is_consumed() -> None:
 
 
 def test_a_lazy_sequence_is_shown_by_its_repr() -> None:
-    class Query(collections.abc.Sequence[int]):
+    class Query(Sequence[int]):
         def __getitem__(self, index: Any) -> Any:
             raise AssertionError
 
@@ -402,4 +430,5 @@ def test_a_dictionary_that_other_threads_change_is_shown_as_it_was_at_some_momen
     }
     stop.set()
     changing.join()
+    assert sizes
     assert sizes <= {50, 51}

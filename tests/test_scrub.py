@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.exc import OperationalError
 
 from otel_monitoring.errors.scrub import BOUNDS, HIDDEN, Bounds, Scrubber
 
@@ -62,6 +63,8 @@ BY_NAME = [
     ('{"name": "DB_PASSWORD", "value": "hunter2"}', '{"name": "DB_PASSWORD", "value": "***"}'),
     # headers
     ("Authorization: Bearer hunter2", "Authorization: ***"),
+    ("cookies: a=hunter2; b=hunter3", "cookies: ***"),
+    ("user/password: hunter2", "user/password: ***"),
     ('Authorization: Digest username="bob", response="hunter2"\nHost: x', "Authorization: ***\nHost: x"),
     ("Authorization=Bearer hunter2 status=401", "Authorization=*** status=401"),
     ("{'Authorization': 'Bearer hunter2', 'Accept': '*/*'}", "{'Authorization': '***', 'Accept': '*/*'}"),
@@ -114,7 +117,10 @@ BY_SHAPE = [
         "https://api.telegram.org/bot123456789:AAabcdefghijklmnopqrstuvwxyz0123456/x",
         "https://api.telegram.org/bot***/x",
     ),
-    ("DETAIL:  Failing row contains (1, bob, hunter2).\nCONTEXT:  x", "DETAIL:  Failing row contains (***\nCONTEXT:  x"),
+    (
+        "DETAIL:  Failing row contains (1, bob, hunter2).\nCONTEXT:  x",
+        "DETAIL:  Failing row contains (***\nCONTEXT:  x",
+    ),
 ]
 
 KEPT = """
@@ -156,22 +162,150 @@ usage: login <user> <password>
 mapping: opinion, shopping: 3, compass: north, bypass: yes, classpath=/x
 """.strip().splitlines()
 
-SECRET_NAMES = """
-password Password user.password passwords passwd pwd db_password1 PGPASSWORD passphrase passcode Passwort pass user_pass
-token accessToken refresh-token csrfmiddlewaretoken X-CSRF-Token csrf xsrf authtoken id_token tokens auth_tokens
-api_key apiKey APIKey X-API-Key apikey api-keys private_key PrivateKey access_key aws_access_key_id signing_key
-Ocp-Apim-Subscription-Key AccountKey SharedAccessKey secret SECRET_KEY client_secret clientSecret secrets
-authorization Authorization HTTP_AUTHORIZATION Proxy-Authorization auth basic_auth auth_header
-cookie Cookie Set-Cookie cookies cookie_jar session_id sessionid PHPSESSID sessionKey credential credentials
-jwt bearer X-Amz-Signature sig cvv cvc2 pin card_pin otp totp ssn card_number creditCard verificationCode
-""".split()
+SECRET_NAMES = (
+    *(
+        "password",
+        "Password",
+        "user.password",
+        "passwords",
+        "passwd",
+        "pwd",
+        "db_password1",
+        "PGPASSWORD",
+        "passphrase",
+        "passcode",
+        "Passwort",
+        "pass",
+        "user_pass",
+    ),
+    *(
+        "token",
+        "accessToken",
+        "refresh-token",
+        "csrfmiddlewaretoken",
+        "X-CSRF-Token",
+        "csrf",
+        "xsrf",
+        "authtoken",
+        "id_token",
+        "tokens",
+        "auth_tokens",
+    ),
+    *(
+        "api_key",
+        "apiKey",
+        "APIKey",
+        "X-API-Key",
+        "apikey",
+        "api-keys",
+        "private_key",
+        "PrivateKey",
+        "access_key",
+        "aws_access_key_id",
+        "signing_key",
+    ),
+    *(
+        "Ocp-Apim-Subscription-Key",
+        "AccountKey",
+        "SharedAccessKey",
+        "secret",
+        "SECRET_KEY",
+        "client_secret",
+        "clientSecret",
+        "secrets",
+    ),
+    *(
+        "authorization",
+        "Authorization",
+        "HTTP_AUTHORIZATION",
+        "Proxy-Authorization",
+        "auth",
+        "basic_auth",
+        "auth_header",
+    ),
+    *(
+        "cookie",
+        "Cookie",
+        "Set-Cookie",
+        "cookies",
+        "cookie_jar",
+        "session_id",
+        "sessionid",
+        "PHPSESSID",
+        "sessionKey",
+        "credential",
+        "credentials",
+    ),
+    *(
+        "jwt",
+        "bearer",
+        "X-Amz-Signature",
+        "sig",
+        "cvv",
+        "cvc2",
+        "pin",
+        "card_pin",
+        "otp",
+        "totp",
+        "ssn",
+        "card_number",
+        "creditCard",
+        "verificationCode",
+    ),
+)
 
-HARMLESS_NAMES = """
-token_count token_type tokens_per_second tokenizer token_limit author authority keyboard key keys primary_key
-cache_key public_key cookie_banner_shown cookie_domain password_changed_at password_policy secretary session
-sessions spinning mapping opinion compass passed pass_rate passenger bypass signal design code status_code
-auth_method auth_url oauth2 user_id login name url prospect_id InvalidTokenError secret_name
-""".split()
+HARMLESS_NAMES = (
+    *(
+        "token_count",
+        "token_type",
+        "tokens_per_second",
+        "tokenizer",
+        "token_limit",
+        "author",
+        "authority",
+        "keyboard",
+        "key",
+        "keys",
+        "primary_key",
+    ),
+    *(
+        "cache_key",
+        "public_key",
+        "cookie_banner_shown",
+        "cookie_domain",
+        "password_changed_at",
+        "password_policy",
+        "secretary",
+        "session",
+    ),
+    *(
+        "sessions",
+        "spinning",
+        "mapping",
+        "opinion",
+        "compass",
+        "passed",
+        "pass_rate",
+        "passenger",
+        "bypass",
+        "signal",
+        "design",
+        "code",
+        "status_code",
+    ),
+    *(
+        "auth_method",
+        "auth_url",
+        "oauth2",
+        "user_id",
+        "login",
+        "name",
+        "url",
+        "prospect_id",
+        "InvalidTokenError",
+        "secret_name",
+    ),
+)
 
 scrubber = Scrubber()
 
@@ -187,15 +321,16 @@ def test_what_has_a_secret_s_shape_is_hidden_wherever_it_stands(text: str, clean
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_what_is_no_secret_comes_back_as_the_same_object(text: str) -> None:
-    assert scrubber.text(text) is text or scrubber.text(text) == text
+def test_what_is_no_secret_comes_back_as_it_is(text: str) -> None:
+    assert scrubber.text(text) == text
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
 def test_secret_names_are_known_however_they_are_written(name: str) -> None:
     assert scrubber.is_secret(name)
     assert scrubber.mapping({name: "hunter2"}) == {name: HIDDEN}
-    assert scrubber.mapping({name.encode(): {"inside": ["hunter2"]}}) == {name: HIDDEN}
+    of_bytes: dict[object, object] = {name.encode(): {"inside": ["hunter2"]}}
+    assert scrubber.mapping(of_bytes) == {name: HIDDEN}
     assert scrubber.text(f"{name}='hunter2' x") == f"{name}='{HIDDEN}' x"
 
 
@@ -287,12 +422,13 @@ def test_what_sqlalchemy_says_of_a_statement_hides_the_values_of_a_secret_column
     users = sqlalchemy.table("users", sqlalchemy.column("name"), sqlalchemy.column("password"))
     posts = sqlalchemy.table("posts", sqlalchemy.column("name"), sqlalchemy.column("tokens"))
     said: list[str] = []
-    for statement, values in [
+    failing: list[tuple[sqlalchemy.Insert, dict[str, object]]] = [
         (users.insert(), {"name": "bob", "password": "hunter2"}),
         (posts.insert(), {"name": "a post", "tokens": 812}),
-    ]:
+    ]
+    for statement, values in failing:
         with sqlalchemy.create_engine("sqlite://").connect() as connection:
-            with pytest.raises(sqlalchemy.exc.OperationalError) as failed:
+            with pytest.raises(OperationalError) as failed:
                 connection.execute(statement, values)
             said.append(scrubber.text(str(failed.value)))
     assert "[parameters: ***]" in said[0]
@@ -484,6 +620,7 @@ SCRUBBERS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SCRUBBERS), texts)
 def test_a_clean_text_stays_as_it_is_and_fits_utf_8(scrubber: Scrubber, text: str) -> None:
     clean = scrubber.text(text)
@@ -507,6 +644,7 @@ quotings: list[Callable[[str, str], str]] = [
 ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SECRET_NAMES), secrets, st.sampled_from(quotings))
 def test_a_quoted_secret_is_hidden_whatever_it_is_made_of(
     name: str, secret: str, quote: Callable[[str, str], str]
@@ -529,6 +667,7 @@ contexts = st.dictionaries(texts | st.sampled_from(HARMLESS_NAMES), structures, 
 small = Bounds(characters_per_text=30, characters_per_key=20, characters=120, items_per_container=3, items=9, depth=3)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*SCRUBBERS[:3], Scrubber(bounds=small)]), contexts)
 def test_a_context_becomes_what_json_can_hold_and_stays_as_it_is(
     scrubber: Scrubber, context: dict[object, object]
@@ -552,6 +691,7 @@ PLANTED: list[Callable[[Any], Any]] = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PLANTED), min_size=1, max_size=6), contexts, st.sampled_from([BOUNDS, small]))
 def test_secrets_planted_anywhere_never_come_out(
     planted: list[Callable[[Any], Any]], context: dict[object, object], bounds: Bounds

@@ -8,7 +8,7 @@ shape.  Further names and patterns are the application's to give.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from otel_monitoring.errors.plain import BOUNDS, Bounds, PlainData
 from otel_monitoring.errors.secrets import (
@@ -145,14 +145,17 @@ class Scrubber:
             before, text = text, self._hide_once(text, cut=cut)
             if text == before:
                 break
+            cut = False
         return text
 
     def _hide_once(self, text: str, *, cut: bool) -> str:
         lowered = text.lower()
         for rule in self._rules:
             # What marks a secret may stand behind the cut.
-            if cut or any(mark in lowered for mark in rule.marks):
-                text = rule.hide(text)
+            for mark in ("",) if cut else rule.marks:
+                if mark in lowered:
+                    text = rule.hide(text)
+                    break
         return hide_cards(text)
 
 
@@ -180,8 +183,10 @@ _AROUND_NAME = " \t\\\"'!)]_-."
 _SECOND_WORDS = frozenset({"key", "keys", "id", "code", "codes", "number", "word", "phrase"})
 """What makes a secret name together with the word before it, where names are written with spaces."""
 
-_OF_SEVERAL_WORDS = re.compile(r"(?:authori[sz]ation|cookie|phrase)\Z", re.IGNORECASE)
+_OF_SEVERAL_WORDS = re.compile(r"(?:authori[sz]ation|cookies?|phrase)\Z", re.IGNORECASE)
 """Names whose values go on to the line's end where nothing else ends them."""
+
+_PATH = re.compile(r"""(?:\A|[\s"'(=])(?:[A-Za-z]:|~|\.\.?)?/(?:[\w.-]+/)*\Z""")
 
 _BLANKS = re.compile(r"[=:>]*[ \t]*")
 _LONGEST_ELEMENT = 4096
@@ -311,7 +316,7 @@ def _assigned(text: str, at: int, before: str, secrecy: Secrecy, *, name: str, q
         # A user in a URL, whose password is hidden already; a file that an error is about.
         if before.endswith("//") and text.startswith(f"{HIDDEN}@", start):
             return None
-        if before.endswith("/") and text[at + 1 : at + 2] == " ":
+        if text[at + 1 : at + 2] == " " and _PATH.search(before):
             return None
         if _OF_SEVERAL_WORDS.search(name):
             return _rest_of_line(text, start, before)
@@ -354,10 +359,10 @@ def secret_at(text: str, start: int, secrecy: Secrecy) -> tuple[int, int] | None
         value = text[start:end]
     else:
         end = _end_of_value(text, start)
-        value = text[start:end].lower()
         # In source code the type may stand between the name and its value.
         while assigned := _ASSIGNED_ON.match(text, end):
             end = _end_of_value(text, assigned.end())
+        value = text[start:end].lower()
     if not value or (opening is None and value in _NO_SECRETS) or (secrecy is Secrecy.WORDS and is_number(value)):
         return None
     return start, end

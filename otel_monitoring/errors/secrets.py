@@ -146,7 +146,7 @@ _USERINFO = re.compile(
     (?:
         # The password ends at the last @ before the path.  It may hold a raw slash, which a port does not.
         (?P<colon> : ) (?! [0-9]{1,5} (?:[/?\#\s"'),;\]}>]|\Z) )
-        (?: (?: [^\s/?\#@"']*+ @ )+ | [^\s/?\#@"']*+ \Z | [^\s@"']{0,1024}+ (?: @ | \Z ) )
+        (?: (?: [^\s/?\#@"']*+ @ )+ | [^\s/?\#@"']*+ \Z | [^\s@"']{0,256}+ (?: @ | \Z ) )
       | @
     )
     """,
@@ -209,11 +209,11 @@ _TOKEN_MARKS = (
 
 _CARD = re.compile(
     r"""
-    (?<! [0-9] ) (?<! [0-9]\. )
+    [2-6] (?<! [0-9]. ) (?<! [0-9]\.. )                    # which re skips to, as it does not to what looks back
     (?:
-        [2-6][0-9]{3} ([ -]) [0-9]{4} \1 [0-9]{4} \1 [0-9]{1,4} (?: \1 [0-9]{1,3} )?
-      | 3[0-9]{3} ([ -]) [0-9]{6} \2 [0-9]{4,5}
-      | [2-6][0-9]{12,18}
+        [0-9]{3} ([ -]) [0-9]{4} \1 [0-9]{4} \1 [0-9]{1,4} (?: \1 [0-9]{1,3} )?
+      | [0-9]{3} ([ -]) [0-9]{6} \2 [0-9]{4,5}
+      | [0-9]{12,18}
     )
     (?! [0-9] )
     """,
@@ -257,6 +257,9 @@ _RAREST_FIRST = "@zjxqkvw-_bfgypu/.:mchldsrniotae"
 """What marks are made of, by how seldom it is in messages, URLs and identifiers."""
 
 
+_CARD_BEGINS = "[0-9]{3}[ -]?[0-9]{4}[ -]?[0-9]{2}"
+
+
 def finder_of(marks: Collection[str]) -> Callable[[str], object]:
     """Return what finds one of these marks, a long number or a NUL in a text of small letters.
 
@@ -266,7 +269,7 @@ def finder_of(marks: Collection[str]) -> Callable[[str], object]:
     """
     if "" in marks:
         return re.compile("").search
-    endings: dict[str, list[str]] = {"\0": [""]} | {digit: ["[0-9][0-9 -]{10}"] for digit in "23456"}
+    endings: dict[str, list[str]] = {"\0": [""]} | {digit: [_CARD_BEGINS] for digit in "23456"}
     for mark in marks:
         at = min(range(len(mark)), key=lambda at: _RAREST_FIRST.find(mark[at]) % len(_RAREST_FIRST))
         behind = f"(?<={re.escape(mark[: at + 1])})" if at else ""
