@@ -20,7 +20,7 @@ from otel_monitoring.catalogue.shipped import (
     PROSPECT_SCORE_DISTRIBUTION,
 )
 from otel_monitoring.errors import Corridor, CountErrors, Origin, Recorder
-from otel_monitoring.errors.scrub import Scrubber
+from otel_monitoring.errors.secrecy.scrub import Scrubber
 from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
 from otel_monitoring.export.text import Exposition
 from otel_monitoring.instrument.operation import Operations

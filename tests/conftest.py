@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from otel_monitoring.errors.database import Database
+    from otel_monitoring.errors.database.database import Database
     from tests.postgres import PostgresServer
     from tests.stored_errors import Open
 
@@ -105,7 +105,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def open_database() -> Iterator[Open]:
     """Makes databases of errors, and closes them in the end."""
-    from otel_monitoring.errors.database import Database
+    from otel_monitoring.errors.database.database import Database
 
     with ExitStack() as stack:
 

@@ -14,7 +14,7 @@ from otel_monitoring.exceptions import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from otel_monitoring.errors.database import Database
+    from otel_monitoring.errors.database.database import Database
     from otel_monitoring.errors.stored import FramePayload, Payload
 
 NOON = 1_700_000_000.0

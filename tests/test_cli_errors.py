@@ -547,5 +547,5 @@ def test_the_help_loads_neither_the_database_nor_the_pages() -> None:
     )
     loaded = set(done.stderr.split())
     assert "otel_monitoring.cli.errors" in loaded
-    assert not loaded & {"sqlalchemy", "psycopg", "structlog", "otel_monitoring.errors.database"}
+    assert not loaded & {"sqlalchemy", "psycopg", "structlog", "otel_monitoring.errors.database.database"}
     assert not {name for name in loaded if name.startswith("otel_monitoring.cli.error_")}

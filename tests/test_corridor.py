@@ -172,3 +172,18 @@ def test_an_exception_is_made_a_record_only_the_first_time(corridor: Corridor, h
     assert [(record.component, record.message, dict(record.context)) for record in heard] == [
         ("part", "told", {"attempt": 1})
     ]
+
+
+def test_an_exception_that_fills_the_stack_is_reported_where_there_is_room(
+    corridor: Corridor, heard: list[ErrorRecord]
+) -> None:
+    def deeper() -> None:
+        try:
+            deeper()
+        except RecursionError as error:
+            corridor.report_exception(error, component="part")
+            raise
+
+    with pytest.raises(RecursionError):
+        deeper()
+    assert [record.error_type for record in heard] == ["RecursionError"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_monitoring.errors.database import Database
+from otel_monitoring.errors.database.database import Database
 from otel_monitoring.errors.stored import ErrorEvent, ErrorGroup, Payload, Status
 from otel_monitoring.exceptions import UnknownGroupError
 from tests.stored_errors import MAIL, NOON, TRADE, batch_of, counted_only, id_of, payload_of, run_sql

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_monitoring.errors.database import Database
+from otel_monitoring.errors.database.database import Database
 from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
 from tests.servers import free_port
 from tests.stored_errors import SECRET, all_said, batch_of, failing, payload_of, run_sql
@@ -54,7 +54,7 @@ def test_where_it_is_is_shown_without_credentials(scheme: str) -> None:
 
 def test_postgresql_without_psycopg_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    monkeypatch.delitem(sys.modules, "otel_monitoring.errors.postgresql", raising=False)
+    monkeypatch.delitem(sys.modules, "otel_monitoring.errors.database.postgresql", raising=False)
     with pytest.raises(ExtraMissingError, match=r"pip install 'otel-monitoring\[postgres\]'") as caught:
         Database(f"postgresql://someone:{SECRET}@localhost/errors")
     assert SECRET not in all_said(caught.value)

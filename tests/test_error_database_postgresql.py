@@ -12,7 +12,7 @@ from tests.servers import ServerMissingError, free_port, wait_until
 from tests.stored_errors import SECRET, batch_of, failing, payload_of, run_sql
 
 if TYPE_CHECKING:
-    from otel_monitoring.errors.database import Database
+    from otel_monitoring.errors.database.database import Database
     from tests.postgres import PostgresServer
     from tests.stored_errors import Open
 

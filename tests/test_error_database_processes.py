@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import otel_monitoring
-from otel_monitoring.errors.database import Database
+from otel_monitoring.errors.database.database import Database
 from tests.servers import PATIENCE_SECONDS, wait_until
 from tests.stored_errors import batch_of, id_of, run_sql
 
@@ -25,7 +25,7 @@ ROOT = Path(otel_monitoring.__file__).parent.parent
 
 PROLOGUE = """
 import os, sys
-from otel_monitoring.errors.database import Database
+from otel_monitoring.errors.database.database import Database
 from otel_monitoring.exceptions import StoreError
 from tests.stored_errors import batch_of, payload_of
 

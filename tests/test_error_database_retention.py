@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_monitoring.errors.retention import STEP
-from otel_monitoring.errors.rows import OVERHEAD_BYTES
+from otel_monitoring.errors.database.retention import STEP
+from otel_monitoring.errors.database.rows import OVERHEAD_BYTES
 from otel_monitoring.errors.stored import Pruned, Status
 from tests.stored_errors import MAIL, NOON, TRADE, batch_of, counted_only, payload_of, run_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_monitoring.errors.database import Database
+    from otel_monitoring.errors.database.database import Database
     from tests.stored_errors import Open
 
 

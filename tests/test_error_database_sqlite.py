@@ -16,7 +16,7 @@ from tests.stored_errors import batch_of, failing, run_sql
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from otel_monitoring.errors.database import Database
+    from otel_monitoring.errors.database.database import Database
     from tests.stored_errors import Open
 
 NOBODY = 65_534

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from otel_monitoring.errors.scrub import BOUNDS, HIDDEN, Bounds, Scrubber
+from otel_monitoring.errors.secrecy.scrub import BOUNDS, HIDDEN, Bounds, Scrubber
 
 if TYPE_CHECKING:
     from otel_monitoring.errors.stored import Plain

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_monitoring.errors import ErrorRecord, Origin, Recorder, exception_type
-from otel_monitoring.errors.scrub import HIDDEN
+from otel_monitoring.errors.secrecy.scrub import HIDDEN
 from tests.logging_state import fail
 
 RECORDER = Recorder(Origin(service="outreach", host="one", release="1.2"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import OperationalError
 
-from otel_monitoring.errors.scrub import BOUNDS, HIDDEN, Bounds, Scrubber
+from otel_monitoring.errors.secrecy.scrub import BOUNDS, HIDDEN, Bounds, Scrubber
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -71,7 +71,13 @@ class Corridor:
         """Report an exception that was caught, unless it was reported before; no record is made then."""
         if self._busy.reporting or not self._is_first(exception):
             return False
-        self._hand_round(self.recorder.of_exception(exception, component=component, context=context))
+        try:
+            record = self.recorder.of_exception(exception, component=component, context=context)
+        except RecursionError:
+            # There is too little room here, where the stack is full: whoever catches it further up has more.
+            self._forget(exception)
+            return False
+        self._hand_round(record)
         return True
 
     def _hand_round(self, record: ErrorRecord) -> None:
@@ -91,11 +97,24 @@ class Corridor:
         exception that was pickled in a worker process is an error of its own.  It is a
         list, which every pickle can carry, and ``setdefault`` lets one thread win.
         """
-        if exception is None:
-            return True
-        try:
-            attributes: dict[str, object] = _dictionary.__get__(exception)
-        except TypeError:  # it only says that it is an exception, as a mock does
-            return True
+        attributes = _attributes_of(exception)
         mine: list[object] = []
-        return attributes.setdefault(f"{self._mark}_{os.getpid()}_{id(exception)}", mine) is mine
+        return attributes is None or attributes.setdefault(self._mark_of(exception), mine) is mine
+
+    def _forget(self, exception: BaseException) -> None:
+        attributes = _attributes_of(exception)
+        if attributes is not None:
+            attributes.pop(self._mark_of(exception), None)
+
+    def _mark_of(self, exception: BaseException | None) -> str:
+        return f"{self._mark}_{os.getpid()}_{id(exception)}"
+
+
+def _attributes_of(exception: BaseException | None) -> dict[str, object] | None:
+    if exception is None:
+        return None
+    try:
+        attributes: dict[str, object] = _dictionary.__get__(exception)
+    except TypeError:  # it only says that it is an exception, as a mock does
+        return None
+    return attributes

@@ -24,7 +24,7 @@ from otel_monitoring.exceptions import ConfigurationError
 from otel_monitoring.metrics.forks import tell_after_fork
 
 if TYPE_CHECKING:
-    from otel_monitoring.errors.scrub import Scrubber
+    from otel_monitoring.errors.secrecy.scrub import Scrubber
     from otel_monitoring.metrics.registry import Registry
 
 FILE = "errors.db"
@@ -88,7 +88,7 @@ def open_store(keeping: Keeping, registry: Registry, scrubber: Scrubber) -> Open
         ExtraMissingError: the database needs a driver that is not installed.
     """
     _require_locks()
-    from otel_monitoring.errors.database import Database
+    from otel_monitoring.errors.database.database import Database
 
     place = place_of(keeping)
     tally = _Tally(registry)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.errors.chain import chain_of, exception_type, text_of
 from otel_monitoring.errors.fingerprint import fingerprint_of
-from otel_monitoring.errors.scrub import Scrubber
+from otel_monitoring.errors.secrecy.scrub import Scrubber
 from otel_monitoring.errors.trace import current_span
 
 if TYPE_CHECKING:

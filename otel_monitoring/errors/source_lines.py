@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otel_monitoring.errors.scrub import Scrubber
+    from otel_monitoring.errors.secrecy.scrub import Scrubber
     from otel_monitoring.errors.stored import FramePayload, Payload
 
 

@@ -260,7 +260,7 @@ class Spool:
         home = stock.homes.get(0)
         if home is not None:
             return home
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(self.folder)
         folder = self.folder / f"{os.urandom(8).hex()}-{os.getpid()}"
         folder.mkdir(mode=0o700)
         made = _Home(folder, _lock_new(folder / _LOCK))
@@ -368,6 +368,12 @@ class Spool:
 
 def _reader_of(path: Path, size_bytes: int = SEGMENT_BYTES) -> SegmentReader:
     return SegmentReader(path, f"{path.parent.name}/{path.name}", size_bytes)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)  # mkdir's own parents could be entered by everybody
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _clear(folder: Path) -> None:

@@ -11,7 +11,7 @@ from otel_monitoring.errors.stored import Status
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from otel_monitoring.errors.database import Database
+    from otel_monitoring.errors.database.database import Database
     from otel_monitoring.errors.mover import Mover
     from otel_monitoring.errors.spool import Spool
     from otel_monitoring.errors.stored import ErrorEvent, ErrorGroup, Pruned

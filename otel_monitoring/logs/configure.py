@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
-from structlog.stdlib import ProcessorFormatter
 
 from otel_monitoring.logs.chain import carry_over, install
-from otel_monitoring.logs.events import extra_of
 from otel_monitoring.logs.handler import ErrorHandler, attach
-from otel_monitoring.logs.processors import AddTraceContext
-from otel_monitoring.logs.scrubbing import ScrubLine
+from otel_monitoring.logs.lines import HandOn, LineFormatter, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import TextIO
 
-    from structlog.typing import EventDict, Processor
+    from structlog.typing import Processor
 
     from otel_monitoring.errors import Corridor
-
-_FIELDS = "structlog_fields"
-"""The attribute of a logging record in which the fields of a structlog event travel.
-
-As single attributes they would clash with the record's own: ``extra={"name": …}`` raises.
-"""
+    from otel_monitoring.errors.secrecy.scrub import Scrubber
 
 
 def configure(
@@ -57,18 +48,19 @@ def configure(
     Returns:
         A function that takes back what this call did.
     """
+    scrubber = corridor.recorder.scrubber
     with ExitStack() as undo:
         ours = not structlog.is_configured()
         if ours:
-            undo.callback(_configure_structlog())
+            undo.callback(_configure_structlog(scrubber))
         undo.callback(install(corridor, default_component))
         if ours or all(isinstance(handler, ErrorHandler) for handler in logging.getLogger().handlers):
-            undo.callback(_write_lines(format, level, stream, ScrubLine(corridor.recorder.scrubber)))
+            undo.callback(_write_lines(format, level, stream, scrubber))
         undo.callback(attach(corridor, default_component))
         return undo.pop_all().close
 
 
-def _configure_structlog() -> Callable[[], None]:
+def _configure_structlog(scrubber: Scrubber) -> Callable[[], None]:
     """Let structlog write through ``logging``; return what puts its defaults back."""
     before: list[Processor] = structlog.get_config()["processors"]
     class_before = logging.getLoggerClass()
@@ -77,7 +69,7 @@ def _configure_structlog() -> Callable[[], None]:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.StackInfoRenderer(),
-        _hand_on,
+        HandOn(scrubber),
     ]
     carry_over(before, chain)
     structlog.configure(
@@ -102,23 +94,13 @@ def _configure_structlog() -> Callable[[], None]:
 
 
 def _write_lines(
-    style: Literal["json", "console"], level: int | str, stream: TextIO | None, scrub: Processor
+    style: Literal["json", "console"], level: int | str, stream: TextIO | None, scrubber: Scrubber
 ) -> Callable[[], None]:
     """Write what reaches the root logger; return what takes that back."""
     root = logging.getLogger()
     level_before = root.level
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=[_describe, _unfold, AddTraceContext()],
-            processors=[
-                _describe,
-                ProcessorFormatter.remove_processors_meta,
-                scrub,
-                *_renderers(style, handler.stream),
-            ],
-        )
-    )
+    handler.setFormatter(LineFormatter(scrubber, _renderer(style, handler.stream)))
     root.setLevel(level)
     root.addHandler(handler)
     level_set = root.level
@@ -131,39 +113,8 @@ def _write_lines(
     return restore
 
 
-def _renderers(style: Literal["json", "console"], stream: TextIO) -> tuple[Processor, ...]:
+def _renderer(style: Literal["json", "console"], stream: TextIO) -> Processor:
     if style == "json":
-        return structlog.processors.format_exc_info, structlog.processors.JSONRenderer(skipkeys=True)
+        return write_json
     # Plain tracebacks: the rich ones show local variables, and with them secrets.
-    plain = structlog.dev.plain_traceback
-    return (structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain),)
-
-
-def _hand_on(_logger: object, _method: str, event_dict: EventDict) -> tuple[tuple[str], dict[str, Any]]:
-    """End structlog's chain with a call to ``logging`` that every handler understands.
-
-    ``ProcessorFormatter.wrap_for_formatter`` would hand the event dictionary on as the
-    message, which the application's other handlers then write as it is.
-    """
-    text = str(event_dict.pop("event", ""))
-    arguments = {name: event_dict.pop(name) for name in ("exc_info", "stacklevel") if name in event_dict}
-    return (text,), {"extra": {_FIELDS: dict(event_dict)}, **arguments}
-
-
-def _describe(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
-    """Add timestamp, level and logger of the logging record where they are missing."""
-    record: logging.LogRecord = event_dict["_record"]
-    if "timestamp" not in event_dict:
-        event_dict["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
-    event_dict.setdefault("level", record.levelname.lower())
-    event_dict.setdefault("logger", record.name)
-    return event_dict
-
-
-def _unfold(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
-    """Add the fields that came with the record; those that say what the line is stay."""
-    extra = extra_of(event_dict["_record"])
-    fields: Mapping[str, object] = extra.get(_FIELDS, extra)
-    for name, value in fields.items():
-        event_dict.setdefault(name, value)
-    return event_dict
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)

@@ -10,12 +10,15 @@ import structlog
 from otel_monitoring.errors import exception_type
 from otel_monitoring.logs.chain import place_in
 from otel_monitoring.logs.events import UNTYPED
-from otel_monitoring.logs.processors import HeardAlready, ReportErrors
+from otel_monitoring.logs.heard import note_call
+from otel_monitoring.logs.lines import HandOn
+from otel_monitoring.logs.processors import ReportErrors
+from otel_monitoring.logs.scrubbing import Scrubbed, ScrubLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from structlog.typing import FilteringBoundLogger
+    from structlog.typing import EventDict, FilteringBoundLogger
 
     from otel_monitoring.errors import Corridor, ErrorRecord
 
@@ -36,8 +39,7 @@ class ErrorLog:
     def __init__(self, corridor: Corridor, default_component: str) -> None:
         self._corridor = corridor
         self._default_component = default_component
-        self._heard = HeardAlready(corridor)
-        self._chain: tuple[list[Any], list[Any]] = [], [self._heard]
+        self._chain: tuple[list[Any], list[Any]] = [], self._told_apart([])
 
     def emit(
         self,
@@ -92,13 +94,20 @@ class ErrorLog:
             fingerprint=fingerprint,
         )
 
-    def _write(self, record: ErrorRecord, context: Mapping[str, object]) -> None:
+    def _write(self, record: ErrorRecord, given: Mapping[str, object]) -> None:
         fields: dict[str, Any] = {"error_type": record.error_type, "component": record.component}
-        if context:
-            fields["context"] = {str(name): value for name, value in context.items()}
+        if given:
+            fields["context"] = self._shown(record, given)
         if record.exception is not None:
             fields["exc_info"] = record.exception
         self._logger().error(record.message, **fields)
+
+    def _shown(self, record: ErrorRecord, given: Mapping[str, object]) -> Scrubbed:
+        """Return the context without what is bound to structlog's: its chain adds that by itself."""
+        scrubber, context = self._corridor.recorder.scrubber, record.context
+        if context.keys() != given.keys():
+            context = scrubber.mapping({str(name): value for name, value in given.items()})
+        return Scrubbed(context, scrubber)
 
     def _logger(self) -> FilteringBoundLogger:
         """Return a logger of the configuration in force, whose chain does not report to our corridor.
@@ -120,11 +129,32 @@ class ErrorLog:
         configured = list(processors)
         known, chain = self._chain
         if configured != known:
-            chain = [self._heard if self._is_ours(processor) else processor for processor in configured]
-            if self._heard not in chain:
-                chain.insert(place_in(chain), self._heard)
+            chain = self._told_apart(configured)
             self._chain = configured, chain
+        return chain
+
+    def _told_apart(self, configured: list[Any]) -> list[Any]:
+        """Return the chain with a note that the corridor has heard in the place of a report to it."""
+        heard = _Heard(self._corridor)
+        chain = [heard if self._is_ours(processor) else processor for processor in configured]
+        if heard not in chain:
+            chain.insert(place_in(chain), heard)
+        scrubber, end = self._corridor.recorder.scrubber, chain[-1]
+        if not (isinstance(end, HandOn) and end.scrubber is scrubber):
+            chain.insert(chain.index(heard) + 1, ScrubLine(scrubber))
         return chain
 
     def _is_ours(self, processor: object) -> bool:
         return isinstance(processor, ReportErrors) and processor.corridor is self._corridor
+
+
+class _Heard:
+    """Stands in the place of ReportErrors for an event that the corridor was told of directly."""
+
+    def __init__(self, corridor: Corridor) -> None:
+        self._corridor = corridor
+
+    def __call__(self, logger: object, method_name: str, event_dict: EventDict) -> EventDict:  # noqa: ARG002 (structlog's signature)
+        """Note that the call which is running has been heard."""
+        note_call(self._corridor, logger)
+        return event_dict

@@ -55,3 +55,19 @@ def test_the_command_line_explains_itself() -> None:
     program = Path(sys.executable).with_name("otel-monitoring")
     ran = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
     assert "demo" in ran.stdout
+
+
+def test_errors_are_kept_and_asked_for(tmp_path: Path) -> None:
+    """SQLite comes with Python, so keeping errors needs no extra either."""
+    with MonitoringService(store_errors=tmp_path / "errors.db") as monitoring:
+        monitoring.log_error("no", component="mailer", context={"password": "hunter2"})
+        (group,) = monitoring.errors.groups(unresolved=True)
+        (event,) = monitoring.errors.events(group.fingerprint)
+    assert (group.title, group.component, group.count) == ("no", "mailer", 1)
+    assert event.context == {"password": "***"}
+
+
+def test_postgresql_needs_its_extra() -> None:
+    """The message names the extra to install."""
+    with pytest.raises(ExtraMissingError, match=r"otel-monitoring\[postgres\]"):
+        MonitoringService(store_errors="postgresql://db.example/errors")

@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from otel_monitoring.errors.sqlite import sqlite_file
+from otel_monitoring.errors.database.sqlite import sqlite_file
 from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError, StoreError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _parse(url: str) -> URL:
 
 def _postgresql(url: URL, wait_seconds: float) -> Backend:
     try:
-        from otel_monitoring.errors.postgresql import PostgreSQLServer
+        from otel_monitoring.errors.database.postgresql import PostgreSQLServer
     except ImportError as error:
         raise ExtraMissingError(
             f"a PostgreSQL error store needs psycopg ({error}):  pip install 'otel-monitoring[postgres]'"

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import and_, case, select, update
 from sqlalchemy.exc import DBAPIError
 
-from otel_monitoring.errors.rows import MisfitError, added_up, entry_of
+from otel_monitoring.errors.database.rows import MisfitError, added_up, entry_of
+from otel_monitoring.errors.database.tables import events, groups, streams
 from otel_monitoring.errors.stored import Status
-from otel_monitoring.errors.tables import events, groups, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection, Insert
 
-    from otel_monitoring.errors.connections import Backend
-    from otel_monitoring.errors.rows import Entry, EventRow
+    from otel_monitoring.errors.database.connections import Backend
+    from otel_monitoring.errors.database.rows import Entry, EventRow
     from otel_monitoring.errors.stored import Payload
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, select, tuple_
 
+from otel_monitoring.errors.database.tables import events, groups
 from otel_monitoring.errors.stored import Pruned, Status
-from otel_monitoring.errors.tables import events, groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import ColumnElement, Connection
 
-    from otel_monitoring.errors.connections import Backend, Connections
+    from otel_monitoring.errors.database.connections import Backend, Connections
 
 STEP = 500
 """How many rows go in one transaction."""

@@ -22,7 +22,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from otel_monitoring.errors.chain import exception_type, text_of
-from otel_monitoring.errors.secrets import HIDDEN, LOOKED_BEYOND, NAMES_KEPT, Secrecy, is_number
+from otel_monitoring.errors.secrecy.secrets import HIDDEN, LOOKED_BEYOND, NAMES_KEPT, Secrecy, is_number
 
 if TYPE_CHECKING:
     from otel_monitoring.errors.stored import Plain

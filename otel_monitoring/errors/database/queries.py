@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select, tuple_
 
-from otel_monitoring.errors.rows import event_of, group_of, seconds_of
-from otel_monitoring.errors.tables import events, groups
+from otel_monitoring.errors.database.rows import event_of, group_of, seconds_of
+from otel_monitoring.errors.database.tables import events, groups
 from otel_monitoring.exceptions import UnknownGroupError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import psycopg
 from sqlalchemy import URL, cast, create_engine, event, func, literal, select
 from sqlalchemy.dialects.postgresql import REGCLASS, insert
 
-from otel_monitoring.errors.tables import metadata
+from otel_monitoring.errors.database.tables import metadata
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

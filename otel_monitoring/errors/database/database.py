@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from sqlalchemy import delete, insert, inspect, select, update
 
-from otel_monitoring.errors.connections import Connections, backend_of
-from otel_monitoring.errors.queries import find_events, find_group, find_groups, next_events
-from otel_monitoring.errors.retention import Pruning
-from otel_monitoring.errors.rows import group_of, seconds_of
+from otel_monitoring.errors.database.connections import Connections, backend_of
+from otel_monitoring.errors.database.queries import find_events, find_group, find_groups, next_events
+from otel_monitoring.errors.database.retention import Pruning
+from otel_monitoring.errors.database.rows import group_of, seconds_of
+from otel_monitoring.errors.database.tables import SCHEMA_VERSION, groups, metadata, schema, streams
+from otel_monitoring.errors.database.writing import Writer, mark_stream, read_payload, take_stream
 from otel_monitoring.errors.stored import Status
-from otel_monitoring.errors.tables import SCHEMA_VERSION, groups, metadata, schema, streams
-from otel_monitoring.errors.writing import Writer, mark_stream, read_payload, take_stream
 from otel_monitoring.exceptions import StoreError, UnknownGroupError
 
 if TYPE_CHECKING:

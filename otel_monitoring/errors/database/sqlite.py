@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import QueuePool, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 
-from otel_monitoring.errors.standstill import Standstill
+from otel_monitoring.errors.database.standstill import Standstill
 from otel_monitoring.exceptions import StoreError
 
 if TYPE_CHECKING:

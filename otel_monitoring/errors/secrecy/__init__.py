@@ -1,0 +1,1 @@
+"""What nobody may see, and how much of the rest is kept."""
