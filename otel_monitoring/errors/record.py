@@ -6,9 +6,8 @@ import itertools
 import os
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from otel_monitoring.errors.chain import chain_of, exception_type, text_of
 from otel_monitoring.errors.fingerprint import fingerprint_of
@@ -16,7 +15,8 @@ from otel_monitoring.errors.secrecy.scrub import Scrubber
 from otel_monitoring.errors.trace import current_span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Self
 
     from otel_monitoring.errors.chain import Link
     from otel_monitoring.errors.stored import Plain
@@ -26,6 +26,35 @@ TITLE_CHARACTERS = 200
 
 _FIELDS = frozenset({"component", "error_type", "fingerprint"})
 """What a log event may say of its error beside the context."""
+
+
+Found = TypeVar("Found")
+
+
+class found_once(Generic[Found]):  # noqa: N801 (a decorator)
+    """A property that is found out when it is first asked for, and kept with the object.
+
+    As ``functools.cached_property``, which up to Python 3.11 has one lock for all objects: a
+    child that is forked while another thread holds it waits for it without end.
+    """
+
+    def __init__(self, find: Callable[[Any], Found]) -> None:
+        self._find = find
+        self.__doc__ = find.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> Found: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Self | Found:
+        """Return what was found."""
+        if instance is None:
+            return self
+        found = self._find(instance)
+        instance.__dict__[self._find.__name__] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +107,12 @@ class ErrorRecord:
     _scrubber: Scrubber = field(repr=False)
     _with_locals: bool = field(default=False, repr=False)
 
-    @cached_property
+    @found_once
     def id(self) -> str:
         """32 hex digits that no other error has, and that rise with time."""
         return _ids.next_for(self.time)
 
-    @cached_property
+    @found_once
     def chain(self) -> tuple[Link, ...]:
         """The exception, its causes and its members, with their frames; empty where there is none."""
         if self.exception is None:
@@ -91,7 +120,7 @@ class ErrorRecord:
         clean_locals = self._scrubber.mapping if self._with_locals else None
         return chain_of(self.exception, clean=self._scrubber.text, clean_locals=clean_locals)
 
-    @cached_property
+    @found_once
     def fingerprint(self) -> str:
         """16 hex digits that the same fault has each time, in each process."""
         return fingerprint_of(
