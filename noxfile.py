@@ -39,6 +39,9 @@ SERVERS = {
 AUTOMETRICS = "autometrics==1.0.0"
 """A peer to install without what it pins, an exporter and a client of 2023: it runs with those of today."""
 
+SIDE_BY_SIDE = ("--numprocesses=logical", "--dist=worksteal")
+"""Tests run on all CPUs; each process has servers of its own."""
+
 APT_LINE = "apt-get install -y --no-install-recommends postgresql prometheus prometheus-pushgateway"
 
 
@@ -106,7 +109,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; what is behind ``--`` goes to pytest."""
     session.install("-e", ".[fastapi,postgres]", "--group", "tests", "--group", "greenlets")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session
@@ -129,7 +132,7 @@ def floor(session: nox.Session) -> None:
     extras = ".[fastapi,postgres]"
     session.install("-e", extras, "--group", "tests", "--group", "greenlets", "--constraint", str(lowest))
     # Peers are measured in their newest versions only.
-    session.run("pytest", "--ignore=tests/test_benchmarks.py", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, "--ignore=tests/test_benchmarks.py", *session.posargs)
 
 
 @nox.session

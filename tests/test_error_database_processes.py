@@ -349,7 +349,7 @@ def test_a_child_forked_while_its_parent_could_not_stop_leaves_the_file_alone(tm
     printed = run(
         """
 import sqlite3, threading
-from otel_monitoring.errors import standstill
+from otel_monitoring.errors.database import standstill
 standstill.LONGEST_SECONDS = 0.01
 database = Database(url)
 database.prepare()
