@@ -25,6 +25,8 @@ from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
 from otel_monitoring.export.text import Exposition
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.instrument.rate_limits import RateLimits
+from otel_monitoring.instrument.spans import Role, Spans
+from otel_monitoring.instrument.tokens import Tokens
 from otel_monitoring.metrics import Counter, Gauge, Histogram, Registry, UpDownCounter
 from otel_monitoring.metrics.meter import CatalogueMeter
 from otel_monitoring.settings import Settings, is_pattern
@@ -75,8 +77,10 @@ class MonitoringService:
         self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
         self._component = self.settings.service_name
         self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], _recorder(self.settings))
-        self._operations = Operations(self.registry, self._report_exception, self._component)
+        spans = Spans(self.registry.incidents, enabled=not self.settings.disabled)
+        self._operations = Operations(self.registry, self._report_exception, self._component, spans=spans)
         self._rate_limits = RateLimits(self.registry)
+        self._tokens = Tokens(self.registry)
         self._overhead = self.registry.counter(MONITORING_OVERHEAD)
         self._lock = threading.RLock()
         self._undo: list[Callable[[], None]] = []
@@ -320,11 +324,44 @@ class MonitoringService:
     def operation(self, name: str | None = None, component: str | None = None) -> Operation:
         """Return a decorator for functions and generators, async or not, which measures a block under ``with`` too.
 
+        Where the application has set up tracing, each call is a span of that name.
+
         Args:
             name: the label ``operation``; a function's own name where left out.
             component: the label ``component``; the service's name where left out.
         """
         return self._operations.operation(name, component)
+
+    def agent(self, name: str | None = None, component: str | None = None) -> Operation:
+        """Return the like of ``operation`` for an agent: its spans are ``invoke_agent`` and its name."""
+        return self._operations.operation(name, component, role=Role.AGENT)
+
+    def tool(self, name: str | None = None, component: str | None = None) -> Operation:
+        """Return the like of ``operation`` for a tool of an agent: its spans are ``execute_tool`` and its name."""
+        return self._operations.operation(name, component, role=Role.TOOL)
+
+    def record_tokens(
+        self,
+        model: str,
+        input: int | None = None,  # noqa: A002 (as the conventions name it)
+        output: int | None = None,
+        *,
+        provider: str = "",
+        operation: str = "chat",
+    ) -> None:
+        """Record the tokens of one call to a model, in the current agent's or tool's span too.
+
+        Args:
+            model: as it was asked for, for instance ``claude-sonnet-4-5``.
+            input: tokens of the prompt, those from a cache too; None where it is not known.
+            output: tokens of the answer; None where it is not known.
+            provider: who runs the model, for instance ``anthropic``.
+            operation: what was asked of it, as OpenTelemetry's conventions name it.
+
+        Raises:
+            MeasurementError: a number is none of tokens; only with ``strict``.
+        """
+        self._tokens.record(model, input, output, provider=provider, operation=operation)
 
     def instrument(self, app: App, *, metrics_path: str | None = None, excluded: Collection[str] = ()) -> App:
         """Measure a web application: durations, requests by class of status, unhandled exceptions, spans.
