@@ -347,6 +347,8 @@ def test_what_is_no_function_is_refused(operations: Operations) -> None:
     """What it cannot measure rightly is refused when it is decorated."""
     with pytest.raises(TypeError, match="is no function"):
         operations.operation("klass")(Scorer)
+    with pytest.raises(TypeError, match="is no function"):
+        operations.operation("nothing")(property())
     with pytest.raises(TypeError, match="above a function, and call it"):
         operations.operation(Scorer.plain)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="above a function, and call it"):

@@ -114,7 +114,8 @@ class Operation:
             TypeError: it is no function.
         """
         if isinstance(function, property):
-            return function.getter(self(function.fget))
+            getter: Any = function.fget  # one without is refused
+            return function.getter(self(getter))
         if isinstance(function, staticmethod | classmethod):
             return type(function)(self(function.__func__))
         _refuse_what_is_no_function(function)
