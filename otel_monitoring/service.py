@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO, TypeVar, cast
 
 from opentelemetry import metrics as otel
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Self
     from wsgiref.types import WSGIApplication
 
+    from otel_monitoring.errors.corridor import Sink
     from otel_monitoring.errors.opening import Keeping, Opened
     from otel_monitoring.errors.store import ErrorStore
     from otel_monitoring.export.asgi import MetricsApp
@@ -70,7 +71,10 @@ class MonitoringService:
     Attributes:
         settings: as they are in force.
         registry: the metrics, from declaration to snapshot.
+        watchers: called with each service that is made; the test kit is one.
     """
+
+    watchers: ClassVar[tuple[Callable[[MonitoringService], object], ...]] = ()
 
     def __init__(self, config: Mapping[str, object] | None = None, **settings: object) -> None:
         self.settings = Settings.load(config, environ=None, **settings)
@@ -93,6 +97,8 @@ class MonitoringService:
             self._start()
         self._exposition = Exposition(self.registry, self._third_party, created=self.settings.created_timestamps)
         atexit.register(self.shutdown)
+        for watcher in self.watchers:
+            watcher(self)
 
     # Metrics
 
@@ -291,13 +297,27 @@ class MonitoringService:
         """The errors that were kept: ``groups()``, ``events()``, ``resolve(id)`` and more.
 
         Raises:
-            ConfigurationError: errors are not kept, since ``store_errors`` is not set.
+            ConfigurationError: errors are not kept, since ``store_errors`` is not set, or ``offline`` is.
         """
         if self._error_store is None:
+            offline = self.settings.store_errors and self.settings.offline
             raise ConfigurationError(
-                ("store_errors is not set: give True, a path or a database URL, and errors are kept",)
+                ("offline is set, so that no errors are kept: give offline=False, and they are",)
+                if offline
+                else ("store_errors is not set: give True, a path or a database URL, and errors are kept",)
             )
         return self._error_store
+
+    def hear_errors(self, sink: Sink) -> Callable[[], None]:
+        """Have a function called with each error that is counted from now on, once and scrubbed.
+
+        Args:
+            sink: takes an ``ErrorRecord``; what it raises reaches nobody.
+
+        Returns:
+            What ends it when called.
+        """
+        return self._corridor.add_sink(sink)
 
     def configure_logging(
         self,
@@ -468,15 +488,16 @@ class MonitoringService:
 
         Returns:
             Whether the gateway has taken them; a failure raises nothing and is counted.
+            With ``offline`` nothing is sent, as if it had.
 
         Raises:
             ConfigurationError: there is no ``prometheus_push_gateway``.
         """
-        return self._pushing().flush(self._push_timeout(timeout_seconds))
+        return self._pushes_nowhere or self._pushing().flush(self._push_timeout(timeout_seconds))
 
     def delete_pushed(self, timeout_seconds: float | None = None) -> bool:
         """Remove from the Pushgateway what was pushed, and push no more; arguments are those of ``push``."""
-        return self._pushing().delete(self._push_timeout(timeout_seconds))
+        return self._pushes_nowhere or self._pushing().delete(self._push_timeout(timeout_seconds))
 
     # Grafana
 
@@ -551,7 +572,7 @@ class MonitoringService:
             # that sets its own while it starts comes first.
             self._third_party = ThirdParty({"service.name": settings.service_name})
             self._third_party.attach(make=False)
-        if settings.prometheus_push_gateway is not None:
+        if settings.prometheus_push_gateway is not None and not settings.offline:
             self._pusher = self._make_pusher(settings.prometheus_push_gateway)
             self._pusher.start()
         if settings.log_format is not None:
@@ -563,7 +584,7 @@ class MonitoringService:
 
     def _start_keeping_errors(self) -> None:
         settings = self.settings
-        if settings.store_errors:
+        if settings.store_errors and not settings.offline:
             opened = _open_store(settings, self.registry, self._corridor.recorder.scrubber)
             self._error_store = opened.store
             self._corridor.add_sink(opened.keep)
@@ -616,6 +637,10 @@ class MonitoringService:
         if self._third_party is not None:
             with self.registry.incidents.contained("reading third-party instruments"):
                 self._third_party.attach()
+
+    @property
+    def _pushes_nowhere(self) -> bool:
+        return self.settings.offline and self.settings.prometheus_push_gateway is not None
 
     def _pushing(self) -> Pusher:
         if self._pusher is None:
