@@ -23,6 +23,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from otel_monitoring.catalogue.shipped import OPERATIONS
 from otel_monitoring.errors import Corridor
 from otel_monitoring.errors.telemetry import SpanEvents
+from otel_monitoring.instrument.frame import Frame
 from otel_monitoring.instrument.operation import Operation, Operations
 from otel_monitoring.instrument.spans import Role, Spans
 from otel_monitoring.metrics import Registry
@@ -437,6 +438,33 @@ def test_a_service_that_is_off_has_no_spans(tracing: Tracing, registry: Registry
     with operations.operation("send"):
         operations.operation("score")(lambda: None)()
     assert tracing.spans == {}
+
+
+@pytest.mark.asyncio
+async def test_what_has_ended_leaves_nothing_to_the_garbage_collector(tracing: Tracing) -> None:
+    """Frames and contexts hold each other while they run, and not for longer."""
+
+    @tracing.agent("drafter")
+    async def draft() -> AsyncGenerator[int]:
+        yield 1
+
+    @tracing.tool("search")
+    def search() -> None: ...
+
+    async def run() -> None:
+        search()
+        with tracing.operations.operation("send"):
+            await anext(stream := draft())
+        await stream.aclose()
+
+    await run()
+    gc.collect()
+    gc.disable()
+    try:
+        await run()
+        assert [found for found in gc.get_objects() if isinstance(found, Frame)] == []
+    finally:
+        gc.enable()
 
 
 def test_threads_that_share_an_object_end_what_they_began(tracing: Tracing) -> None:

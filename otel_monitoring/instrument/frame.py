@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from opentelemetry import context
+from opentelemetry.context import Context
 from opentelemetry.trace import StatusCode, set_span_in_context
 
 from otel_monitoring.catalogue import gen_ai
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span
+
+NOWHERE = Context()
 
 
 class Frame:
@@ -34,17 +36,17 @@ class Frame:
 
     Attributes:
         span: the span.
-        agent: the innermost frame that takes tokens, this one or one around it.
     """
 
-    __slots__ = ("_inside", "_lock", "_outside", "_tokens", "agent", "span")
+    __slots__ = ("_inside", "_lock", "_outer_agent", "_outside", "_takes_tokens", "_tokens", "span")
 
     def __init__(self, span: Span, *, takes_tokens: bool) -> None:
         outer = current_frame()
         self.span = span
-        self.agent: Frame | None = self if takes_tokens else None if outer is None else outer.agent
+        self._takes_tokens = takes_tokens
+        self._outer_agent: Frame | None = None if outer is None or takes_tokens else outer.agent
         self._inside: Context = context.set_value(FRAME, self, set_span_in_context(span))
-        self._outside: Context = self._inside
+        self._outside: Context = NOWHERE
         self._tokens: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -61,7 +63,12 @@ class Frame:
         if current_frame() is self:
             self._inside = context.get_current()
             context.attach(self._outside)
-        self._outside = self._inside
+        self._outside = NOWHERE
+
+    @property
+    def agent(self) -> Frame | None:
+        """The innermost frame that takes tokens: this one or one around it."""
+        return self if self._takes_tokens else self._outer_agent
 
     def add_tokens(self, counts: Mapping[str, int], said: Mapping[str, str]) -> None:
         """Add to the span's tokens, by attribute, and set what else was said; nothing once it has ended."""
@@ -73,7 +80,11 @@ class Frame:
             self.span.set_attributes({**self._tokens, **said})
 
     def end(self, outcome: str, error: BaseException | None) -> None:
-        """End the span; of an error it says the class and never the text, which may hold secrets."""
+        """End the span; of an error it says the class and never the text, which may hold secrets.
+
+        The frame was left before, and is not entered again.
+        """
+        self._inside = NOWHERE  # it holds this frame: without a cycle both are gone at once
         self.span.set_attribute(f"{SCOPE}.outcome", outcome)
         if outcome == "error" and error is not None:
             self.span.set_attribute(gen_ai.ERROR_TYPE, exception_type(error))

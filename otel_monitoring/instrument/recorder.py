@@ -196,5 +196,5 @@ class Run:
                 self._recorder.fail(took, error)
         finally:
             if self.frame is not None:
-                self._recorder.end_frame(self.frame, error)
                 self.frame.__exit__(kind, error, traceback)
+                self._recorder.end_frame(self.frame, error)
