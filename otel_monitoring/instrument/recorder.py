@@ -110,10 +110,15 @@ class Recorder:
         self._last_success = registry.gauge(COMPONENT_LAST_SUCCESS).labels(component=component)
         self.watch(self._displace)
 
-    def begin(self) -> None:
-        """Count a call in, and look the slots up."""
+    def count_in(self) -> None:
+        """Count a call in."""
         with self._incidents.contained("counting an operation in"):
             self._running.add(1)
+
+    def begin(self) -> None:
+        """Count a call in, and look up the slots for those that follow on this thread."""
+        self.count_in()
+        with self._incidents.contained("looking an operation's series up"):
             series = (self._time, self._outcomes["success"], self._running, self._last_success)
             total, success, running, last = (one.reach()[1] for one in series)
             self.places = (total, success, running, last)
@@ -181,7 +186,7 @@ class Run:
         """Begin the run."""
         if self.frame is not None:
             self.frame.__enter__()
-        self._recorder.begin()
+        self._recorder.count_in()
         self._started = perf_counter()
 
     def __exit__(

@@ -35,7 +35,7 @@ class _Stream:
         self._items = recorder.registry.counter(STREAM_ITEMS).labels(**labels)
         self._waiting = True
         self.frame = recorder.open_frame()
-        recorder.begin()
+        recorder.count_in()
         self._started = perf_counter()
 
     def __enter__(self) -> None:
