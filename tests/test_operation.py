@@ -172,6 +172,28 @@ def test_an_exit_is_cancelled_not_failed(operations: Operations, registry: Regis
     assert reported == []
 
 
+KINDS = Registry(strict=True)
+
+
+class Countdown:
+    """An iterator that is no generator."""
+
+    operations = Operations(KINDS, lambda error, *, component: None, "svc")
+
+    def __iter__(self) -> Countdown:
+        return self
+
+    @operations.operation("next", component="c")
+    def __next__(self) -> int:
+        raise StopIteration
+
+
+def test_the_end_of_an_iterator_is_no_error() -> None:
+    """What ``__next__`` says at the end reaches the loop, and is a success."""
+    assert list(Countdown()) == []
+    assert outcomes(KINDS, "next", "c") == {"success": 1}
+
+
 def test_the_function_looks_as_before(operations: Operations) -> None:
     """Name, signature, documentation and the wrapped function stay."""
 
@@ -195,9 +217,6 @@ def test_names_default_to_the_function_and_the_service(operations: Operations, r
 
     tidy()
     assert outcomes(registry, "tidy", "svc") == {"success": 1}
-
-
-KINDS = Registry(strict=True)
 
 
 class Scorer:

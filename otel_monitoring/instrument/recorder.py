@@ -36,7 +36,8 @@ class ReportError(Protocol):
 
 def outcome_of(error: BaseException | None) -> str:
     """Return how an operation ended that this exception left, or none."""
-    if error is None:
+    # The end of an iterator is what a ``__next__`` or ``__anext__`` is to say.
+    if error is None or isinstance(error, StopIteration | StopAsyncIteration):
         return "success"
     # Whatever is no Exception is the end of a stream, a task or the process, not a fault of the operation.
     if isinstance(error, Exception):
