@@ -99,6 +99,8 @@ def test_an_agent_s_span_is_named_as_the_conventions_say(tracing: Tracing) -> No
     assert find() == "invoke_agent finder"
     span = tracing.spans["invoke_agent finder"]
     assert span.kind is SpanKind.INTERNAL
+    assert span.instrumentation_scope is not None
+    assert span.instrumentation_scope.schema_url == "https://opentelemetry.io/schemas/1.41.1"
     assert span.status.status_code is StatusCode.UNSET
     assert dict(span.attributes or {}) == {
         "gen_ai.operation.name": "invoke_agent",

@@ -7,7 +7,8 @@ https://github.com/open-telemetry/semantic-conventions-genai
 
 from __future__ import annotations
 
-VERSION = "1.41"
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.1"
+"""Says in the telemetry itself which version that is."""
 
 INVOKE_AGENT = "invoke_agent"
 EXECUTE_TOOL = "execute_tool"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from opentelemetry import context
 
 from otel_monitoring.catalogue import gen_ai
-from otel_monitoring.metrics.series import INFINITY, MISFITS
+from otel_monitoring.metrics.series import INFINITY
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
@@ -89,7 +89,6 @@ class Spans:
         self.look_at = -INFINITY if enabled else INFINITY
         self._incidents = incidents
         self._provider = provider
-        self._unset: type | tuple[()] = ()
         self._tracer: Tracer | None = None
 
     def open(self, start: SpanStart) -> Frame | None:
@@ -109,23 +108,12 @@ class Spans:
         if now < self.look_at:
             return None
         self.look_at = now + LOOK_SECONDS
-        if "opentelemetry.trace" not in sys.modules:
-            return None
-        try:
-            tracer = (self._provider or self._make_proxy()).get_tracer(SCOPE)
-        except MISFITS:
+        if "opentelemetry.trace" in sys.modules:
             with self._incidents.contained("finding the tracer"):
-                raise
-            return None
-        if not isinstance(tracer, self._unset):
-            self._tracer = tracer
-            self.look_at = -INFINITY
+                from opentelemetry import trace
+
+                provider = self._provider or trace.get_tracer_provider()
+                if not isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
+                    self._tracer = provider.get_tracer(SCOPE, schema_url=gen_ai.SCHEMA_URL)
+                    self.look_at = -INFINITY
         return self._tracer
-
-    def _make_proxy(self) -> TracerProvider:
-        """Return what looks for the application's provider each time it is asked, in a third of the API's own time."""
-        from opentelemetry.trace import ProxyTracer, ProxyTracerProvider
-
-        self._unset = ProxyTracer
-        self._provider = ProxyTracerProvider()
-        return self._provider
