@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO, TypeVar, cast
 
 from opentelemetry import metrics as otel
 
@@ -25,6 +25,8 @@ from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
 from otel_monitoring.export.text import Exposition
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.instrument.rate_limits import RateLimits
+from otel_monitoring.instrument.spans import Role, Spans
+from otel_monitoring.instrument.tokens import Tokens
 from otel_monitoring.metrics import Counter, Gauge, Histogram, Registry, UpDownCounter
 from otel_monitoring.metrics.meter import CatalogueMeter
 from otel_monitoring.settings import Settings, is_pattern
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Self
     from wsgiref.types import WSGIApplication
 
+    from otel_monitoring.errors.corridor import Sink
     from otel_monitoring.errors.opening import Keeping, Opened
     from otel_monitoring.errors.store import ErrorStore
     from otel_monitoring.export.asgi import MetricsApp
@@ -68,15 +71,20 @@ class MonitoringService:
     Attributes:
         settings: as they are in force.
         registry: the metrics, from declaration to snapshot.
+        watchers: called with each service that is made; the test kit is one.
     """
+
+    watchers: ClassVar[tuple[Callable[[MonitoringService], object], ...]] = ()
 
     def __init__(self, config: Mapping[str, object] | None = None, **settings: object) -> None:
         self.settings = Settings.load(config, environ=None, **settings)
         self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
         self._component = self.settings.service_name
         self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], _recorder(self.settings))
-        self._operations = Operations(self.registry, self._report_exception, self._component)
+        spans = Spans(self.registry.incidents, enabled=not self.settings.disabled)
+        self._operations = Operations(self.registry, self._report_exception, self._component, spans=spans)
         self._rate_limits = RateLimits(self.registry)
+        self._tokens = Tokens(self.registry)
         self._overhead = self.registry.counter(MONITORING_OVERHEAD)
         self._lock = threading.RLock()
         self._undo: list[Callable[[], None]] = []
@@ -89,6 +97,8 @@ class MonitoringService:
             self._start()
         self._exposition = Exposition(self.registry, self._third_party, created=self.settings.created_timestamps)
         atexit.register(self.shutdown)
+        for watcher in self.watchers:
+            watcher(self)
 
     # Metrics
 
@@ -287,13 +297,27 @@ class MonitoringService:
         """The errors that were kept: ``groups()``, ``events()``, ``resolve(id)`` and more.
 
         Raises:
-            ConfigurationError: errors are not kept, since ``store_errors`` is not set.
+            ConfigurationError: errors are not kept, since ``store_errors`` is not set, or ``offline`` is.
         """
         if self._error_store is None:
+            offline = self.settings.store_errors and self.settings.offline
             raise ConfigurationError(
-                ("store_errors is not set: give True, a path or a database URL, and errors are kept",)
+                ("offline is set, so that no errors are kept: give offline=False, and they are",)
+                if offline
+                else ("store_errors is not set: give True, a path or a database URL, and errors are kept",)
             )
         return self._error_store
+
+    def hear_errors(self, sink: Sink) -> Callable[[], None]:
+        """Have a function called with each error that is counted from now on, once and scrubbed.
+
+        Args:
+            sink: takes an ``ErrorRecord``; what it raises reaches nobody.
+
+        Returns:
+            What ends it when called.
+        """
+        return self._corridor.add_sink(sink)
 
     def configure_logging(
         self,
@@ -320,11 +344,44 @@ class MonitoringService:
     def operation(self, name: str | None = None, component: str | None = None) -> Operation:
         """Return a decorator for functions and generators, async or not, which measures a block under ``with`` too.
 
+        Where the application has set up tracing, each call is a span of that name.
+
         Args:
             name: the label ``operation``; a function's own name where left out.
             component: the label ``component``; the service's name where left out.
         """
         return self._operations.operation(name, component)
+
+    def agent(self, name: str | None = None, component: str | None = None) -> Operation:
+        """Return the like of ``operation`` for an agent: its spans are ``invoke_agent`` and its name."""
+        return self._operations.operation(name, component, role=Role.AGENT)
+
+    def tool(self, name: str | None = None, component: str | None = None) -> Operation:
+        """Return the like of ``operation`` for a tool of an agent: its spans are ``execute_tool`` and its name."""
+        return self._operations.operation(name, component, role=Role.TOOL)
+
+    def record_tokens(
+        self,
+        model: str,
+        input: int | None = None,  # noqa: A002 (as the conventions name it)
+        output: int | None = None,
+        *,
+        provider: str = "",
+        operation: str = "chat",
+    ) -> None:
+        """Record the tokens of one call to a model, in the current agent's or tool's span too.
+
+        Args:
+            model: as it was asked for, for instance ``claude-sonnet-4-5``.
+            input: tokens of the prompt, those from a cache too; None where it is not known.
+            output: tokens of the answer; None where it is not known.
+            provider: who runs the model, for instance ``anthropic``.
+            operation: what was asked of it, as OpenTelemetry's conventions name it.
+
+        Raises:
+            MeasurementError: a number is none of tokens; only with ``strict``.
+        """
+        self._tokens.record(model, input, output, provider=provider, operation=operation)
 
     def instrument(self, app: App, *, metrics_path: str | None = None, excluded: Collection[str] = ()) -> App:
         """Measure a web application: durations, requests by class of status, unhandled exceptions, spans.
@@ -431,15 +488,16 @@ class MonitoringService:
 
         Returns:
             Whether the gateway has taken them; a failure raises nothing and is counted.
+            With ``offline`` nothing is sent, as if it had.
 
         Raises:
             ConfigurationError: there is no ``prometheus_push_gateway``.
         """
-        return self._pushing().flush(self._push_timeout(timeout_seconds))
+        return self._pushes_nowhere or self._pushing().flush(self._push_timeout(timeout_seconds))
 
     def delete_pushed(self, timeout_seconds: float | None = None) -> bool:
         """Remove from the Pushgateway what was pushed, and push no more; arguments are those of ``push``."""
-        return self._pushing().delete(self._push_timeout(timeout_seconds))
+        return self._pushes_nowhere or self._pushing().delete(self._push_timeout(timeout_seconds))
 
     # Grafana
 
@@ -514,7 +572,7 @@ class MonitoringService:
             # that sets its own while it starts comes first.
             self._third_party = ThirdParty({"service.name": settings.service_name})
             self._third_party.attach(make=False)
-        if settings.prometheus_push_gateway is not None:
+        if settings.prometheus_push_gateway is not None and not settings.offline:
             self._pusher = self._make_pusher(settings.prometheus_push_gateway)
             self._pusher.start()
         if settings.log_format is not None:
@@ -526,7 +584,7 @@ class MonitoringService:
 
     def _start_keeping_errors(self) -> None:
         settings = self.settings
-        if settings.store_errors:
+        if settings.store_errors and not settings.offline:
             opened = _open_store(settings, self.registry, self._corridor.recorder.scrubber)
             self._error_store = opened.store
             self._corridor.add_sink(opened.keep)
@@ -579,6 +637,10 @@ class MonitoringService:
         if self._third_party is not None:
             with self.registry.incidents.contained("reading third-party instruments"):
                 self._third_party.attach()
+
+    @property
+    def _pushes_nowhere(self) -> bool:
+        return self.settings.offline and self.settings.prometheus_push_gateway is not None
 
     def _pushing(self) -> Pusher:
         if self._pusher is None:

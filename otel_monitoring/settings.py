@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from ipaddress import ip_network
 from math import inf, isfinite
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 from otel_monitoring.catalogue import did_you_mean
@@ -320,7 +320,14 @@ LOG_LEVEL = _choice_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
-    """All settings, checked; made by :meth:`load`.  What is secret does not show in its repr."""
+    """All settings, checked; made by :meth:`load`.  What is secret does not show in its repr.
+
+    Attributes:
+        offline_by_default: what ``offline`` is where nothing says it; of the class, so that
+            the test kit can set it before anything is loaded.
+    """
+
+    offline_by_default: ClassVar[bool] = False
 
     service_name: str = field(
         default="unknown_service",
@@ -335,6 +342,14 @@ class Settings:
     disabled: bool = field(
         default=False,
         metadata={"about": About(SWITCH, "Record, serve and push nothing.", variables=("OTEL_SDK_DISABLED",))},
+    )
+    offline: bool = field(
+        default=False,
+        metadata={
+            "about": About(
+                SWITCH, "Push nothing and keep no errors, whatever else is set; under pytest true unless given."
+            )
+        },
     )
     release: str | None = field(
         default=None,
@@ -567,6 +582,7 @@ class Settings:
         problems += _disagreements(values)
         if problems:
             raise ConfigurationError(tuple(problems))
+        values.setdefault("offline", cls.offline_by_default)
         return cls(**values)
 
     @classmethod

@@ -9,12 +9,16 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_monitoring.catalogue.shipped import COMPONENT_LAST_SUCCESS, OPERATIONS
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.metrics import Distribution, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
 
 Reported = list[tuple[BaseException, str]]
 
@@ -168,6 +172,28 @@ def test_an_exit_is_cancelled_not_failed(operations: Operations, registry: Regis
     assert reported == []
 
 
+KINDS = Registry(strict=True)
+
+
+class Countdown:
+    """An iterator that is no generator."""
+
+    operations = Operations(KINDS, lambda error, *, component: None, "svc")
+
+    def __iter__(self) -> Countdown:
+        return self
+
+    @operations.operation("next", component="c")
+    def __next__(self) -> int:
+        raise StopIteration
+
+
+def test_the_end_of_an_iterator_is_no_error() -> None:
+    """What ``__next__`` says at the end reaches the loop, and is a success."""
+    assert list(Countdown()) == []
+    assert outcomes(KINDS, "next", "c") == {"success": 1}
+
+
 def test_the_function_looks_as_before(operations: Operations) -> None:
     """Name, signature, documentation and the wrapped function stay."""
 
@@ -194,9 +220,9 @@ def test_names_default_to_the_function_and_the_service(operations: Operations, r
 
 
 class Scorer:
-    """Has decorated methods of each kind."""
+    """Has decorated methods of each kind, and in either order."""
 
-    operations = Operations(Registry(strict=True), lambda error, *, component: None, "svc")
+    operations = Operations(KINDS, lambda error, *, component: None, "svc")
 
     @operations.operation("plain", component="c")
     def plain(self) -> Scorer:
@@ -209,19 +235,76 @@ class Scorer:
         """Return the class."""
         return cls
 
+    @operations.operation("klass", component="c")
+    @classmethod
+    def klass_below(cls) -> type[Scorer]:
+        """Return the class."""
+        return cls
+
     @staticmethod
     @operations.operation("static", component="c")
     def static() -> int:
         """Return a number."""
         return 3
 
+    @operations.operation("static", component="c")
+    @staticmethod
+    async def static_below() -> int:
+        """Return a number."""
+        return 3
 
-def test_methods_keep_their_binding() -> None:
-    """Plain, class and static methods work as before."""
+    @classmethod
+    @operations.operation("stream", component="c")
+    def stream(cls) -> Generator[type[Scorer]]:
+        """Give the class."""
+        yield cls
+
+    @operations.operation("later", component="c")
+    async def later(self) -> Scorer:
+        """Return the object."""
+        return self
+
+    @operations.operation("stream_later", component="c")
+    async def stream_later(self) -> AsyncGenerator[Scorer]:
+        """Give the object."""
+        yield self
+
+    @property
+    @operations.operation("getter", component="c")
+    def getter(self) -> Scorer:
+        """The object."""
+        return self
+
+    @operations.operation("getter", component="c")  # type: ignore[prop-decorator]
+    @property
+    def getter_below(self) -> Scorer:
+        """The object."""
+        return self
+
+    @getter_below.setter
+    def getter_below(self, value: Scorer) -> None:
+        raise LookupError(value)
+
+
+@pytest.mark.asyncio
+async def test_methods_keep_their_binding() -> None:
+    """Plain, class and static methods and getters of each kind work as before, and are measured."""
     scorer = Scorer()
     assert scorer.plain() is scorer
-    assert Scorer.klass() is Scorer
-    assert Scorer.static() == 3
+    assert Scorer.plain(scorer) is scorer
+    assert Scorer.klass() is Scorer.klass_below() is scorer.klass_below() is Scorer
+    assert Scorer.static() == scorer.static() == 3
+    assert await Scorer.static_below() == await scorer.static_below() == 3
+    assert list(scorer.stream()) == [Scorer]
+    assert await scorer.later() is scorer
+    assert [item async for item in scorer.stream_later()] == [scorer]
+    assert scorer.getter is scorer.getter_below is scorer
+    with pytest.raises(LookupError):
+        scorer.getter_below = scorer
+    assert inspect.getdoc(Scorer.getter_below) == "The object."
+    for name, calls in {"plain": 2, "klass": 3, "static": 4, "stream": 1, "later": 1, "stream_later": 1}.items():
+        assert outcomes(KINDS, name, "c") == {"success": calls}
+    assert outcomes(KINDS, "getter", "c") == {"success": 2}
 
 
 @Scorer.operations.operation("module_level", component="c")
@@ -230,9 +313,16 @@ def module_level() -> int:
     return 4
 
 
-def test_a_decorated_function_is_pickled_by_name() -> None:
+@Scorer.operations.operation("module_level_stream", component="c")
+async def module_level_stream() -> AsyncGenerator[int]:
+    """Give a number."""
+    yield 4
+
+
+@pytest.mark.parametrize("function", [module_level, module_level_stream, Scorer.plain, Scorer.later, Scorer.stream])
+def test_a_decorated_function_is_pickled_by_name(function: object) -> None:
     """Pickling a decorated function gives the decorated function back."""
-    assert pickle.loads(pickle.dumps(module_level)) is module_level
+    assert pickle.loads(pickle.dumps(function)) == function
 
 
 class Doubler:
@@ -276,8 +366,12 @@ def test_what_is_no_function_is_refused(operations: Operations) -> None:
     """What it cannot measure rightly is refused when it is decorated."""
     with pytest.raises(TypeError, match="is no function"):
         operations.operation("klass")(Scorer)
-    with pytest.raises(TypeError, match="call it before it decorates"):
-        operations.operation("number")(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="is no function"):
+        operations.operation("nothing")(property())
+    with pytest.raises(TypeError, match="above a function, and call it"):
+        operations.operation(Scorer.plain)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="above a function, and call it"):
+        operations.operation("number")(3)  # type: ignore[call-overload]
 
 
 def test_a_block_is_measured_as_a_function_is(operations: Operations, registry: Registry, reported: Reported) -> None:

@@ -28,6 +28,7 @@ from otel_monitoring import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from otel_monitoring.metrics import Distribution
 
@@ -453,3 +454,35 @@ def test_a_process_ends_in_time_though_the_gateway_is_gone() -> None:
         assert monitoring.push(0.5) is False
         """
     )
+
+
+def test_who_hears_errors_hears_each_once_until_it_has_heard_enough(monitoring: MonitoringService) -> None:
+    """A function of the application's takes the records, counted and scrubbed."""
+    heard: list[str] = []
+    stop = monitoring.hear_errors(lambda record: heard.append(record.message))
+    error = LookupError("no profile, password=hunter2")
+    for _ in range(2):
+        monitoring.log_error("failed", exception=error)
+    monitoring.log_error("timed out")
+    stop()
+    monitoring.log_error("not heard")
+    assert heard == ["failed", "timed out"]
+
+
+def test_an_offline_service_pushes_nothing_and_keeps_nothing(tmp_path: Path) -> None:
+    """It records as ever, and says why there are no errors to ask for."""
+    with MonitoringService(
+        **QUIET, offline=True, prometheus_push_gateway="http://127.0.0.1:9", store_errors=f"{tmp_path}/errors.db"
+    ) as service:
+        service.log_error("failed")
+        assert service.push()
+        assert service.delete_pushed()
+        with pytest.raises(ConfigurationError, match="give offline=False"):
+            _ = service.errors
+        assert b'system_errors_total{error_type="log_error"' in service.exposition()[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_push_without_a_gateway_is_a_mistake_offline_too() -> None:
+    with MonitoringService(**QUIET, offline=True) as service, pytest.raises(ConfigurationError, match="is not set"):
+        service.push()

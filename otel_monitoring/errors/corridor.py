@@ -10,7 +10,7 @@ from uuid import uuid4
 from otel_monitoring.errors.record import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from otel_monitoring.errors.record import ErrorRecord
     from otel_monitoring.metrics.incidents import Incidents
@@ -48,10 +48,16 @@ class Corridor:
         self._busy = _Busy()
         self._mark = f"_otel_monitoring_{uuid4().hex}"
 
-    def add_sink(self, sink: Sink) -> None:
-        """Let one more hear of the errors from now on."""
+    def add_sink(self, sink: Sink) -> Callable[[], None]:
+        """Let one more hear of the errors from now on, until the function that is returned is called."""
         with self._lock:
             self._sinks = (*self._sinks, sink)
+
+        def remove() -> None:
+            with self._lock:
+                self._sinks = tuple(other for other in self._sinks if other is not sink)
+
+        return remove
 
     def report(self, record: ErrorRecord) -> bool:
         """Hand an error to every sink.

@@ -12,41 +12,31 @@ from __future__ import annotations
 
 import functools
 import inspect
-import time
 from bisect import bisect_left
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from otel_monitoring.catalogue.shipped import (
-    COMPONENT_LAST_SUCCESS,
-    OPERATIONS,
-    OPERATIONS_IN_PROGRESS,
-    PROCESSING_TIME,
-)
+from otel_monitoring.instrument.recorder import BOUNDS, Recorder, ReportError, Run
+from otel_monitoring.instrument.spans import Role, Spans, current_frame
 from otel_monitoring.instrument.streams import measured_async_generator, measured_generator
 from otel_monitoring.metrics.series import DETACHED, MISFITS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
     from otel_monitoring.metrics import Registry
     from otel_monitoring.metrics.pages import Slots
 
-BOUNDS = PROCESSING_TIME.buckets
 SHORTEST = BOUNDS[0]
+CALL_IT = (
+    'put the decorator directly above a function, and call it, as in @monitoring.operation("score", component="scorer")'
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class ReportError(Protocol):
-    """Takes an exception that left a function of a component."""
-
-    def __call__(self, error: BaseException, *, component: str) -> None:
-        """Report it."""
-        ...
+M = TypeVar("M", bound="property | staticmethod[..., Any] | classmethod[Any, ..., Any]")
 
 
 class Operations:
@@ -56,28 +46,45 @@ class Operations:
         registry: where the metrics are recorded.
         report: told of each exception.
         component: the component of functions that name none.
+        spans: start the spans of operations; None starts those of the provider that the application sets.
     """
 
-    def __init__(self, registry: Registry, report: ReportError, component: str) -> None:
+    def __init__(self, registry: Registry, report: ReportError, component: str, *, spans: Spans | None = None) -> None:
         self._registry = registry
         self._report = report
         self._component = component
-        self._recorders: dict[tuple[str, str], _Recorder] = {}
+        self._spans = Spans(registry.incidents) if spans is None else spans
+        self._recorders: dict[tuple[Role, str, str], Recorder] = {}
 
-    def operation(self, name: str | None = None, component: str | None = None) -> Operation:
+    def operation(
+        self, name: str | None = None, component: str | None = None, *, role: Role = Role.OPERATION
+    ) -> Operation:
         """Return what decorates a function of any kind, and measures a block as a context manager.
 
         Args:
             name: the label ``operation``; a function's own name where left out.
             component: the label ``component``; the service's where left out.
-        """
-        return Operation(self._recorder, name, component or self._component)
+            role: what it is to OpenTelemetry: by it go the names of its spans and their attributes.
 
-    def _recorder(self, operation: str, component: str) -> _Recorder:
-        made = self._recorders.get((operation, component))
+        Raises:
+            TypeError: the name is none.
+        """
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{name!r} is no name: {CALL_IT}")
+
+        def recorder(operation: str) -> Recorder:
+            return self._recorder(role, operation, component or self._component)
+
+        return Operation(recorder, name)
+
+    def _recorder(self, role: Role, operation: str, component: str) -> Recorder:
+        key = role, operation, component
+        made = self._recorders.get(key)
         if made is None:
-            recorder = _Recorder(self._registry, self._report, operation, component)
-            made = self._recorders.setdefault((operation, component), recorder)
+            recorder = Recorder(
+                self._registry, self._report, self._spans, operation=operation, component=component, role=role
+            )
+            made = self._recorders.setdefault(key, recorder)
         return made
 
 
@@ -85,35 +92,35 @@ class Operation:
     """One operation of one component, to decorate functions or to enter around a block.
 
     Several threads or tasks that enter one object at once are counted rightly, but may
-    have their times exchanged: make one for each, as ``with monitoring.operation(…)`` does.
+    have their times exchanged where tracing is not configured: make one for each, as
+    ``with monitoring.operation(…)`` does.
     """
 
-    def __init__(self, recorder: Callable[[str, str], _Recorder], name: str | None, component: str) -> None:
+    def __init__(self, recorder: Callable[[str], Recorder], name: str | None) -> None:
         self._recorder = recorder
         self._name = name
-        self._component = component
-        self._started: list[float] = []
+        self._entered: list[Run] = []
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return the function, instrumented.
+    @overload
+    def __call__(self, function: M) -> M: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
+
+    def __call__(self, function: Any) -> Any:
+        """Return the function, instrumented; it may be a property, a class method or a static method too.
 
         Raises:
             TypeError: it is no function.
         """
+        if isinstance(function, property):
+            getter: Any = function.fget  # one without is refused
+            return function.getter(self(getter))
+        if isinstance(function, staticmethod | classmethod):
+            return type(function)(self(function.__func__))
         _refuse_what_is_no_function(function)
         own_name = getattr(function, "__name__", type(function).__name__)
-        recorder = self._recorder(self._name or own_name, self._component)
-        kind = _code_of(function)
-        measured: Callable[..., Any]
-        if inspect.iscoroutinefunction(kind):
-            measured = _measured_coroutine(cast("Callable[P, Awaitable[Any]]", function), recorder)
-        elif inspect.isgeneratorfunction(kind):
-            measured = measured_generator(cast("Callable[P, Generator[Any, Any, Any]]", function), recorder)
-        elif inspect.isasyncgenfunction(kind):
-            measured = measured_async_generator(cast("Callable[P, AsyncGenerator[Any, Any]]", function), recorder)
-        else:
-            measured = _measured_function(function, recorder)
-        return cast("Callable[P, R]", measured)
+        return _measured(function, self._recorder(self._name or own_name))
 
     def __enter__(self) -> Self:
         """Begin the operation.
@@ -123,21 +130,40 @@ class Operation:
         """
         if self._name is None:
             raise TypeError('a block has no name of its own: name the operation, as in monitoring.operation("send")')
-        self._recorder(self._name, self._component).begin()
-        self._started.append(perf_counter())
+        recorder = self._recorder(self._name)
+        run = Run(recorder, recorder.open_frame())
+        run.__enter__()
+        self._entered.append(run)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the operation; an exception is recorded and goes on."""
-        ended = perf_counter()
-        started = self._started.pop() if self._started else ended
-        recorder = self._recorder(self._name or "", self._component)
-        if error is None:
-            recorder.end(ended - started, "success")
-        else:
-            recorder.fail(ended - started, error)
+        run = self._leave()
+        if run is not None:
+            run.__exit__(kind, error, traceback)
+
+    def _leave(self) -> Run | None:
+        """Return the run that ends: the one whose span is the current one, else the last that was entered."""
+        current = current_frame()
+        if current is not None:
+            for run in tuple(self._entered):
+                if run.frame is current:
+                    self._entered.remove(run)
+                    return run
+        return self._entered.pop() if self._entered else None
+
+
+def _measured(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+    kind = _code_of(function)
+    if inspect.iscoroutinefunction(kind):
+        return _measured_coroutine(function, recorder)
+    if inspect.isgeneratorfunction(kind):
+        return measured_generator(function, recorder)
+    if inspect.isasyncgenfunction(kind):
+        return measured_async_generator(function, recorder)
+    return _measured_function(function, recorder)
 
 
 def _code_of(function: Callable[..., object]) -> Callable[..., object]:
@@ -150,107 +176,11 @@ def _code_of(function: Callable[..., object]) -> Callable[..., object]:
 
 def _refuse_what_is_no_function(function: object) -> None:
     if not callable(function) or inspect.isclass(function):
-        raise TypeError(
-            f"operation() got {function!r}, which is no function: put it below @staticmethod or @classmethod, "
-            'and call it before it decorates, as in @monitoring.operation("score", component="scorer")'
-        )
+        raise TypeError(f"{function!r} is no function: {CALL_IT}")
 
 
-class _Recorder:
-    """Records the calls of one operation.
-
-    The slots of its series are looked up once and all written through one page: through
-    the series' own methods a call would cost twice as much.  When one of the series is
-    removed the slots are forgotten, and the next call goes through those methods, which
-    registers the series anew.
-
-    Attributes:
-        labels: the operation's own labels.
-        running: the slot of the operations in progress.
-        top: the highest slot of all, which shows whether a thread's page is long enough.
-        places: where time, success, progress and the last success go; empty where the
-            slots are to be looked up.
-    """
-
-    __slots__ = (
-        "_component",
-        "_incidents",
-        "_last_success",
-        "_outcomes",
-        "_report",
-        "_running",
-        "_time",
-        "labels",
-        "local",
-        "places",
-        "registry",
-        "running",
-        "top",
-    )
-
-    def __init__(self, registry: Registry, report: ReportError, operation: str, component: str) -> None:
-        labels = self.labels = {"operation": operation, "component": component}
-        outcomes = registry.counter(OPERATIONS)
-        self.places: tuple[int, ...] = ()
-        self.running = self.top = DETACHED
-        self.registry = registry
-        self.local = registry.local
-        self._incidents = registry.incidents
-        self._report = report
-        self._component = component
-        # What any operation may come to begins at 0, so that rate() sees the first error.
-        self._outcomes = {
-            outcome: outcomes.labels(**labels, outcome=outcome) for outcome in ("success", "error", "cancelled")
-        }
-        self._time = registry.histogram(PROCESSING_TIME).labels(**labels)
-        self._running = registry.up_down_counter(OPERATIONS_IN_PROGRESS).labels(component=component)
-        self._last_success = registry.gauge(COMPONENT_LAST_SUCCESS).labels(component=component)
-        self.watch(self._displace)
-
-    def begin(self) -> None:
-        """Count a call in, and look the slots up."""
-        with self._incidents.contained("counting an operation in"):
-            self._running.add(1)
-            series = (self._time, self._outcomes["success"], self._running, self._last_success)
-            total, success, running, last = (one.reach()[1] for one in series)
-            self.places = (total, success, running, last)
-            self.running = running
-            self.top = max(total + len(BOUNDS) + 1, success, running, last + 1)
-
-    def end(self, took_seconds: float, outcome: str) -> None:
-        """Count a call out, by the series' own methods."""
-        with self._incidents.contained("recording an operation"):
-            self._running.add(-1)
-            self._time.record(took_seconds)
-            if outcome in self._outcomes:
-                self._outcomes[outcome].add(1)
-            else:
-                self.registry.counter(OPERATIONS).add(1, {**self.labels, "outcome": outcome})
-            if outcome == "success":
-                self._last_success.set(time.time())
-
-    def fail(self, took_seconds: float, error: BaseException) -> None:
-        """Count a call out that ended in an exception, and report it."""
-        # Whatever is no Exception is the end of a stream, a task or the process, not a fault of the operation.
-        failed = isinstance(error, Exception)
-        closed = isinstance(error, GeneratorExit)
-        self.end(took_seconds, "error" if failed else "closed" if closed else "cancelled")
-        if failed:
-            with self._incidents.contained("reporting an error"):
-                self._report(error, component=self._component)
-
-    def watch(self, displaced: Callable[[], None]) -> None:
-        """Have a function called whenever the slots are to be looked up anew."""
-        for series in (self._time, self._outcomes["success"], self._running, self._last_success):
-            series.watch(displaced)
-
-    def _displace(self) -> None:
-        self.top = DETACHED
-        self.places = ()
-
-
-def _measured_function(function: Callable[P, R], recorder: _Recorder) -> Callable[P, R]:
-    local, registry = recorder.local, recorder.registry
+def _measured_function(function: Callable[P, R], recorder: Recorder) -> Callable[P, R]:
+    local, registry, spans = recorder.local, recorder.registry, recorder.spans
     # The recorder's slots again, as variables of this closure: attributes would cost a twentieth more.
     base = total = success = running = last = last_value = top = DETACHED
 
@@ -270,13 +200,17 @@ def _measured_function(function: Callable[P, R], recorder: _Recorder) -> Callabl
 
     @functools.wraps(function)
     def measured(*args: P.args, **kwargs: P.kwargs) -> R:
+        started = perf_counter()
+        if started >= spans.look_at and (frame := recorder.open_frame()) is not None:
+            with Run(recorder, frame):
+                return function(*args, **kwargs)
         try:
             slots = local.slots
             slots[top]  # raises where this thread's page is too short
             slots[running] += 1.0
         except MISFITS:
             slots = begin()
-        started = perf_counter()
+            started = perf_counter()
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
@@ -299,18 +233,22 @@ def _measured_function(function: Callable[P, R], recorder: _Recorder) -> Callabl
     return measured
 
 
-def _measured_coroutine(function: Callable[P, Awaitable[R]], recorder: _Recorder) -> Callable[P, Awaitable[R]]:
-    local, registry = recorder.local, recorder.registry
+def _measured_coroutine(function: Callable[P, Awaitable[R]], recorder: Recorder) -> Callable[P, Awaitable[R]]:
+    local, registry, spans = recorder.local, recorder.registry, recorder.spans
 
     @functools.wraps(function)
     async def measured(*args: P.args, **kwargs: P.kwargs) -> R:
+        started = perf_counter()
+        if started >= spans.look_at and (frame := recorder.open_frame()) is not None:
+            with Run(recorder, frame):
+                return await function(*args, **kwargs)
         try:
             slots = local.slots
             slots[recorder.top]  # raises where this thread's page is too short
             slots[recorder.running] += 1.0
         except MISFITS:
             recorder.begin()
-        started = perf_counter()
+            started = perf_counter()
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:

@@ -10,41 +10,23 @@ from __future__ import annotations
 
 import functools
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from otel_monitoring.catalogue.shipped import STREAM_FIRST_ITEM, STREAM_ITEMS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
+    from types import TracebackType
 
-    from otel_monitoring.metrics import Registry
+    from otel_monitoring.instrument.recorder import Recorder
 
 P = ParamSpec("P")
 
 
-class Recorder(Protocol):
-    """Records the calls of one operation."""
-
-    registry: Registry
-    labels: dict[str, str]
-
-    def begin(self) -> None:
-        """Count a call in."""
-        ...
-
-    def end(self, took_seconds: float, outcome: str) -> None:
-        """Count a call out."""
-        ...
-
-    def fail(self, took_seconds: float, error: BaseException) -> None:
-        """Count a call out that ended in an exception, and report it."""
-        ...
-
-
 class _Stream:
-    """Records one run of a stream."""
+    """Records one run of a stream, and is entered for each step of it: then its span is the current one."""
 
-    __slots__ = ("_first_item", "_items", "_recorder", "_started", "_waiting")
+    __slots__ = ("_first_item", "_items", "_recorder", "_started", "_waiting", "frame")
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -52,8 +34,19 @@ class _Stream:
         self._first_item = recorder.registry.histogram(STREAM_FIRST_ITEM).labels(**labels)
         self._items = recorder.registry.counter(STREAM_ITEMS).labels(**labels)
         self._waiting = True
-        recorder.begin()
+        self.frame = recorder.open_frame()
+        recorder.count_in()
         self._started = perf_counter()
+
+    def __enter__(self) -> None:
+        if self.frame is not None:
+            self.frame.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.frame is not None:
+            self.frame.__exit__(kind, error, traceback)
 
     def give(self) -> None:
         """Count an item."""
@@ -65,10 +58,13 @@ class _Stream:
     def end(self, error: BaseException | None) -> None:
         """Count the stream out."""
         took = perf_counter() - self._started
-        if error is None:
-            self._recorder.end(took, "success")
-        else:
-            self._recorder.fail(took, error)
+        with self:
+            if error is None:
+                self._recorder.end(took, "success")
+            else:
+                self._recorder.fail(took, error)
+        if self.frame is not None:
+            self._recorder.end_frame(self.frame, error)
 
 
 class _Watched:
@@ -103,6 +99,34 @@ class _Watched:
         return item
 
 
+class _WatchedInSpan(_Watched):
+    """The same, of a stream that has a span."""
+
+    __slots__ = ("_close", "_stream")
+
+    def __init__(self, generator: Generator[Any, Any, Any], stream: _Stream) -> None:
+        super().__init__(generator, stream.give)
+        self._stream = stream
+        self._close = generator.close
+        self.close = self._close_in_span
+
+    def __next__(self) -> object:
+        with self._stream:
+            return super().__next__()
+
+    def send(self, value: object) -> object:
+        with self._stream:
+            return super().send(value)
+
+    def throw(self, *error: Any) -> object:  # noqa: ANN401 (as above)
+        with self._stream:
+            return super().throw(*error)
+
+    def _close_in_span(self) -> None:
+        with self._stream:
+            self._close()
+
+
 def measured_generator(
     function: Callable[P, Generator[Any, Any, Any]], recorder: Recorder
 ) -> Callable[P, Generator[Any, Any, Any]]:
@@ -113,7 +137,7 @@ def measured_generator(
         generator = function(*args, **kwargs)
         stream = _Stream(recorder)
         try:
-            result = yield from _Watched(generator, stream.give)
+            result = yield from _watched(generator, stream)
         except BaseException as error:
             stream.end(error)
             raise
@@ -121,6 +145,10 @@ def measured_generator(
         return result
 
     return measured
+
+
+def _watched(generator: Generator[Any, Any, Any], stream: _Stream) -> _Watched:
+    return _Watched(generator, stream.give) if stream.frame is None else _WatchedInSpan(generator, stream)
 
 
 def measured_async_generator(
@@ -133,18 +161,22 @@ def measured_async_generator(
         generator = function(*args, **kwargs)
         stream = _Stream(recorder)
         try:
-            item = await anext(generator)
+            with stream:
+                item = await anext(generator)
             while True:
                 stream.give()
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    await generator.aclose()
+                    with stream:
+                        await generator.aclose()
                     raise
                 except BaseException as error:  # noqa: BLE001 (it is thrown on)
-                    item = await generator.athrow(error)
+                    with stream:
+                        item = await generator.athrow(error)
                 else:
-                    item = await generator.asend(sent)
+                    with stream:
+                        item = await generator.asend(sent)
         except StopAsyncIteration:
             stream.end(None)
         except BaseException as error:

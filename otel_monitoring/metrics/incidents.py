@@ -42,7 +42,7 @@ class Incidents:
         self._logged: set[tuple[str, str]] = set()
 
     def drop(self, reason: str, about: str, message: Callable[[], str]) -> None:
-        """Count a measurement that is dropped and log the first of its kind.
+        """Count a measurement that is dropped and log the first of its kind, or raise.
 
         Args:
             reason: one word of few, the label under which it is counted.
@@ -52,9 +52,9 @@ class Incidents:
         Raises:
             MeasurementError: with ``strict``.
         """
+        self._count(reason)
         if self.strict:
             raise MeasurementError(reason, message())
-        self._count(reason)
         if self._is_first(reason, about):
             logger.warning("measurement dropped, later ones like it silently: %s", message())
 
