@@ -188,8 +188,7 @@ def test_local_variables_are_kept_only_where_they_are_asked_for(with_locals: boo
         attempt, password = 3, "hunter2"
         raise OutreachError(len(f"{attempt}{password}"))
 
-    try:
+    with pytest.raises(OutreachError) as raised:
         send()
-    except OutreachError as error:
-        record = Recorder(with_locals=with_locals).of_exception(error, component="part")
+    record = Recorder(with_locals=with_locals).of_exception(raised.value, component="part")
     assert record.chain[0].frames[-1].locals == kept
