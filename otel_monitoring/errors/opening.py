@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -137,9 +138,7 @@ def spool_folder(keeping: Keeping) -> Path:
 
 
 def _require_locks() -> None:
-    try:
-        import fcntl  # noqa: F401 (whether it is there)
-    except ImportError:
+    if find_spec("fcntl") is None:
         raise ConfigurationError(
             ("store_errors is set, but this system has no file locks as the spool of errors needs them: leave it out",)
-        ) from None
+        )
