@@ -245,6 +245,11 @@ class MonitoringService:
         """
         self._rate_limits.record(platform, limit_type, remaining, reset_time=reset_time, limit=limit, hit=hit)
 
+    @property
+    def rate_limits(self) -> RateLimits:
+        """What platforms allow: ``status(platform)``, ``await wait(platform, limit_type)`` and ``wait_sync``."""
+        return self._rate_limits
+
     # Errors
 
     def log_error(

@@ -21,11 +21,10 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from otel_monitoring.instrument.headroom import DEFAULT_TYPE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-DEFAULT_TYPE = "api"
-"""The limit type where the headers name none: the platform's limit for all its calls."""
 
 FORBIDDEN = 403
 TOO_MANY_REQUESTS = 429
@@ -36,6 +35,7 @@ FARTHEST_SECONDS = 366 * 86_400.0
 
 _FEWEST_EPOCH_SECONDS = 1e9  # 2001: no window lasts for thirty years
 _FEWEST_EPOCH_MILLISECONDS = 1e11  # 1973; as seconds the year 5138
+_LONGEST_NAME = 100
 _LONGEST_VALUE = 1000
 _MOST_HEADERS = 100
 _MOST_TYPES = 20
@@ -87,7 +87,7 @@ def read_limits(headers: Iterable[tuple[str, str]], *, status: int, now: float) 
     """
     found = _Found(now)
     for name, value in headers:
-        if len(value) <= _LONGEST_VALUE:
+        if len(name) <= _LONGEST_NAME and len(value) <= _LONGEST_VALUE:
             found.hear(name.lower(), value)
     return found.readings(status)
 
