@@ -87,8 +87,8 @@ class Call:
 
     def answer(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """Take the head of the answer."""
-        calls = self._calls
         self._outcome = _outcome_of(status)
+        calls = self._calls
         with calls.incidents.contained("reading an answer's headers"):
             readings = calls.read(self.platform, status, headers)
             if status == FORBIDDEN and any(_is_spent(one) for one in readings):
@@ -149,15 +149,14 @@ class Calls:
         outer = _current.get()
         if not self.active or not host or (outer is not None and outer.holds(self)):
             return None
-        with self.incidents.contained("beginning to count a call"):
-            platform = self._platforms.of(host)
-            if platform and platform not in self._types:
-                self._meet(platform)
-            if platform:
-                call = Call(self, platform, outer)
-                _current.set(call)
-                return call
-        return None
+        platform = self._platforms.of(host)
+        if not platform:
+            return None
+        if platform not in self._types:
+            self._meet(platform)
+        call = Call(self, platform, outer)
+        _current.set(call)
+        return call
 
     def read(self, platform: str, status: int, headers: Iterable[tuple[str, str]]) -> tuple[Reading, ...]:
         """Record what the headers of an answer say of rate limits, and return it."""
@@ -176,9 +175,8 @@ class Calls:
 
     def count(self, platform: str, outcome: str, seconds: float) -> None:
         """Count one call."""
-        with self.incidents.contained("counting a call"):
-            self._duration.record(seconds, {"platform": platform})
-            self._requests.add(1, {"platform": platform, "outcome": outcome})
+        self._duration.record(seconds, {"platform": platform})
+        self._requests.add(1, {"platform": platform, "outcome": outcome})
 
     def _meet(self, platform: str) -> None:
         self._types[platform] = set()

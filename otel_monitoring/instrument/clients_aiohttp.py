@@ -42,7 +42,9 @@ def tracing(calls: Calls) -> TraceConfig:
     from aiohttp import TraceConfig
 
     async def start(_session: ClientSession, context: _Context, params: TraceRequestStartParams) -> None:
-        context.call = calls.begin(params.url.host)
+        context.call = None
+        with calls.incidents.contained("beginning to count a call"):
+            context.call = calls.begin(params.url.host)
 
     async def end(_session: ClientSession, context: _Context, params: TraceRequestEndParams) -> None:
         if context.call is not None:

@@ -45,10 +45,12 @@ _NAME = re.compile(
     r"(?:(limit|remaining|reset-after|reset|used|resource)(?:-([a-z0-9_-]{1,64}))?"
     r"|([a-z0-9_-]{1,64}?)-(limit|remaining|reset))"
 )
+_WHOLE = frozenset({"ratelimit", "ratelimit-policy", "retry-after"})
 _NUMBER = re.compile(r"\s*(-?[0-9]{1,18}(?:\.[0-9]{0,9})?)\s*(?:[,;]|$)")
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|us|µs|ns|[dhms])){1,8}")
 _DURATION_PART = re.compile(r"([0-9.]+)([a-zµ]+)")
 _UNIT_SECONDS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_UNITS = tuple(_UNIT_SECONDS)
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2,8},? [A-Za-z0-9 :-]{16,26}")
 _MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _PART = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
@@ -87,8 +89,9 @@ def read_limits(headers: Iterable[tuple[str, str]], *, status: int, now: float) 
     """
     found = _Found(now)
     for name, value in headers:
-        if len(name) <= _LONGEST_NAME and len(value) <= _LONGEST_VALUE:
-            found.hear(name.lower(), value)
+        told = _told_by(name) if len(name) <= _LONGEST_NAME else None
+        if told is not None and len(value) <= _LONGEST_VALUE:
+            found.hear(*told, value)
     return found.readings(status)
 
 
@@ -102,16 +105,23 @@ class _Found:
         self._resource = DEFAULT_TYPE
         self._retry_after: float | None = None
 
-    def hear(self, name: str, value: str) -> None:
-        """Take one header."""
-        if name == "retry-after":
+    def hear(self, limit_type: str, field: str, value: str) -> None:
+        """Take one header: what it tells, of which limit, and its value."""
+        self._left -= 1
+        if self._left < 0:
+            return
+        if field == "retry-after":
             self._retry_after = read_moment(value, self._now)
-        elif name == "ratelimit":
+        elif field == "ratelimit":
             self._hear_ietf(value, {"r": "remaining", "t": "reset"})
-        elif name == "ratelimit-policy":
+        elif field == "ratelimit-policy":
             self._hear_ietf(value, {"q": "limit"})
-        elif "limit" in name or name.startswith("anthropic-"):
-            self._hear_named(name, value)
+        elif field == "resource":
+            self._rename(clean_type(value))
+        else:
+            number = read_moment(value, self._now) if field.startswith("reset") else read_number(value)
+            # The more exact one of Discord's two wins, whichever comes first.
+            self._set(limit_type or self._resource, field.removesuffix("-after"), number, weak=field == "reset")
 
     def readings(self, status: int) -> tuple[Reading, ...]:
         """Return the readings, hits among them where the status says so."""
@@ -130,19 +140,6 @@ class _Found:
         known = reading or Reading(DEFAULT_TYPE)
         # Without a time at which it ends, nothing would ever say that calls are taken again.
         return known if self._retry_after is None else replace(known, remaining=0.0, reset=self._retry_after)
-
-    def _hear_named(self, name: str, value: str) -> None:
-        named = _named(name)
-        self._left -= 1
-        if named is None or self._left < 0:
-            return
-        limit_type, field = named
-        if field == "resource":
-            self._rename(clean_type(value))
-            return
-        number = read_moment(value, self._now) if field.startswith("reset") else read_number(value)
-        # The more exact one of Discord's two wins, whichever comes first.
-        self._set(limit_type or self._resource, field.removesuffix("-after"), number, weak=field == "reset")
 
     def _rename(self, resource: str) -> None:
         if DEFAULT_TYPE in self._fields:
@@ -177,9 +174,12 @@ class _Found:
             fields[field] = number
 
 
-@lru_cache(maxsize=500)
-def _named(name: str) -> tuple[str, str] | None:
-    """Return the limit type, empty for the one without a name, and what the header says of it."""
+@lru_cache(maxsize=1000)
+def _told_by(name: str) -> tuple[str, str] | None:
+    """Return the limit type, empty for the one without a name, and what a header tells of it."""
+    name = name.lower()
+    if name in _WHOLE:
+        return "", name
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -225,7 +225,7 @@ def read_moment(text: str, now: float) -> float | None:
 def _counted(text: str, now: float) -> float | None:
     number = read_number(text)
     if number is None:
-        if not _DURATION.fullmatch(text):
+        if not text.endswith(_UNITS) or not _DURATION.fullmatch(text):
             return None
         parts = _DURATION_PART.findall(text)
         return now + sum(float(amount) * _UNIT_SECONDS[unit] for amount, unit in parts)

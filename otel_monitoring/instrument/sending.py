@@ -60,6 +60,6 @@ def recording(calls: Calls, host_of: HostOf, follow: Follow) -> Around:
 def _begin(
     calls: Calls, host_of: HostOf, given: tuple[object, tuple[object, ...], Mapping[str, object]]
 ) -> Call | None:
-    with calls.incidents.contained("finding the host of a call"):
+    with calls.incidents.contained("beginning to count a call"):
         return calls.begin(host_of(*given))
     return None
