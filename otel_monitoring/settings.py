@@ -289,9 +289,9 @@ def _platforms(value: object) -> Mapping[str, str]:
 
 
 def _host(value: object) -> str:
-    host = _word(value).lower()
-    if "/" in host or ":" in host.strip("[]").partition("]")[2] or host.startswith("."):
-        raise _MisfitError(f"; {_cut(host)} is no host alone")
+    host = _word(value).lower().strip("[]")
+    if "/" in host or host.count(":") == 1 or not host.strip("."):
+        raise _MisfitError(f"; {_cut(host)} is not a host alone")
     return host
 
 

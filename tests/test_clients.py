@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import inspect
+import threading
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ import requests
 import urllib3
 
 from otel_monitoring import MonitoringService
+from otel_monitoring.instrument.calls import LIMIT_TYPES_AT_MOST
 from tests.platform_server import PIECE, PIECES, PlatformServer
 from tests.servers import wait_until
 
@@ -632,3 +634,96 @@ def test_an_answer_that_is_thrown_away_is_counted(hooked: MonitoringService, pla
     wait_until(lambda: outcomes(hooked))
     client.close()
     assert outcomes(hooked) == {"success": 1}
+
+
+def test_what_is_given_by_keyword_or_set_on_the_client_is_seen(
+    hooked: MonitoringService, platform: PlatformServer
+) -> None:
+    """A request by its name, and a session whose answers are always streams."""
+    with httpx2.Client() as client:
+        client.send(request=client.build_request("GET", platform.url("/status/200")))
+    with requests.Session() as session:
+        session.stream = True
+        platform.go_on.clear()
+        answer = session.send(request=session.prepare_request(requests.Request("GET", platform.url("/stream"))))
+        assert outcomes(hooked) == {"success": 1}
+        platform.go_on.set()
+        assert answer.content == WHOLE
+    assert outcomes(hooked) == {"success": 2}
+
+
+def test_a_stream_read_while_an_exception_is_handled_did_not_break_off(
+    hooked: MonitoringService, platform: PlatformServer
+) -> None:
+    """As in a second attempt, made where the first one is caught."""
+    with requests.Session() as session:
+        try:
+            session.get(platform.url("/break"), stream=True).raw.read()
+        except urllib3.exceptions.HTTPError:
+            session.get(platform.url("/stream"), stream=True).raw.read()
+    assert outcomes(hooked) == {"server_error": 1, "success": 1}
+
+
+def test_calls_at_the_same_time_are_counted_each(hooked: MonitoringService, platform: PlatformServer) -> None:
+    """Tasks and threads know nothing of each other's calls."""
+    url = platform.url("/status/200")
+
+    async def work() -> None:
+        async with httpx2.AsyncClient() as client, asyncio.TaskGroup() as tasks:
+            for _ in range(20):
+                tasks.create_task(client.get(url))
+
+    threads = [threading.Thread(target=by_requests, args=(url,)) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    asyncio.run(work())
+    for thread in threads:
+        thread.join()
+    assert outcomes(hooked) == {"success": 30}
+
+
+def test_a_task_that_is_started_while_a_call_is_sent_makes_calls_of_its_own(
+    hooked: MonitoringService, platform: PlatformServer
+) -> None:
+    """Once that call is sent, it is around nothing any more."""
+    url = platform.url("/status/200")
+    later: list[asyncio.Task[tuple[int, bytes]]] = []
+
+    async def call_later(sent: asyncio.Event) -> tuple[int, bytes]:
+        await sent.wait()
+        async with httpx2.AsyncClient() as client:
+            answer = await client.get(url)
+            return answer.status_code, answer.content
+
+    async def work() -> None:
+        sent = asyncio.Event()
+
+        async def start(_request: httpx2.Request) -> None:
+            later.append(asyncio.create_task(call_later(sent)))
+
+        async with httpx2.AsyncClient(event_hooks={"request": [start]}) as client:
+            await client.get(url)
+        sent.set()
+        await later[0]
+
+    asyncio.run(work())
+    assert outcomes(hooked) == {"success": 2}
+
+
+def test_a_platform_without_a_name_is_not_measured(platform: PlatformServer) -> None:
+    """So calls of other monitoring can be left out."""
+    with MonitoringService(strict=True, platforms="127.0.0.1=", third_party=False, resources=False) as service:
+        service.instrument()
+        by_requests(platform.url("/status/200"))
+        assert durations(service) == 0
+
+
+def test_a_platform_that_invents_limits_is_not_listened_to_for_ever(
+    hooked: MonitoringService, platform: PlatformServer
+) -> None:
+    """Fifty of its limits are told apart."""
+    with httpx2.Client() as client:
+        for number in range(60):
+            client.get(platform.url("/status/200", **{f"x_ratelimit_remaining_{number}": "5"}))
+    points = hooked.registry.snapshot().points()
+    assert len([point for point in points if point.metric.name == "rate_limit_remaining"]) == LIMIT_TYPES_AT_MOST

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from otel_monitoring.instrument.sending import recording
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from types import ModuleType
 
     from otel_monitoring.instrument.calls import Call, Calls
-    from otel_monitoring.instrument.sending import Around
+    from otel_monitoring.instrument.sending import Around, Sent
 
 
 class _URL(Protocol):
@@ -63,9 +63,9 @@ def around_send(calls: Calls, module: ModuleType) -> Around:
     """
     watched, watched_async = _stream_classes(module)
 
-    def follow(answer: _Answer, call: Call, options: Mapping[str, object]) -> None:
+    def follow(answer: _Answer, call: Call, sent: Sent) -> None:
         call.answer(answer.status_code, answer.headers.items())
-        if answer.is_closed or not options.get("stream"):
+        if answer.is_closed or not sent.options.get("stream"):
             call.end()
         else:
             is_async = isinstance(answer.stream, module.AsyncByteStream)
@@ -74,8 +74,9 @@ def around_send(calls: Calls, module: ModuleType) -> Around:
     return recording(calls, _host_of, follow)
 
 
-def _host_of(_client: object, arguments: tuple[_Request, ...], options: Mapping[str, _Request]) -> str:
-    return (arguments[0] if arguments else options["request"]).url.host
+def _host_of(sent: Sent) -> str:
+    request: _Request = sent.argument(0, "request")
+    return request.url.host
 
 
 class _Watched:

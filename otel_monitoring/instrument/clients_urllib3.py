@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from otel_monitoring.instrument.sending import recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from otel_monitoring.instrument.calls import Call, Calls
-    from otel_monitoring.instrument.sending import Around
+    from otel_monitoring.instrument.sending import Around, Sent
 
 _FOLLOWED = "_otel_monitoring_call"
 
@@ -53,10 +53,10 @@ class _PoolAnswer(_Body, Protocol):
 
 
 class _Followed(NamedTuple):
-    """The call of an answer that is being read, and the exception that was being handled when it began."""
+    """The call of an answer that is being read, and which exception was being handled when it came."""
 
     call: Call
-    handled: BaseException | None
+    handled: int
 
 
 def around_session_send(calls: Calls) -> Around:
@@ -79,7 +79,7 @@ def around_end(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(answer, *arguments, **options)
         # A body that breaks off gives its connection back, too, while the exception is on its way.
         error = sys.exc_info()[1]
-        if error is not None and error is not followed.handled and _is_of_urllib3(error):
+        if error is not None and id(error) != followed.handled and _is_of_urllib3(error):
             followed.call.fail(error)
         try:
             return function(answer, *arguments, **options)
@@ -89,40 +89,37 @@ def around_end(function: Callable[..., Any]) -> Callable[..., Any]:
     return measured
 
 
-def _host_of_prepared(
-    _session: object, arguments: tuple[_Prepared, ...], options: Mapping[str, _Prepared]
-) -> str | None:
-    return urlsplit((arguments[0] if arguments else options["request"]).url or "").hostname
+def _host_of_prepared(sent: Sent) -> str | None:
+    request: _Prepared = sent.argument(0, "request")
+    return urlsplit(request.url or "").hostname
 
 
-def _host_of_pool(pool: object, arguments: tuple[str, ...], options: Mapping[str, str]) -> str | None:
-    host = getattr(pool, "host", None)
-    if isinstance(host, str):
-        return host
-    return urlsplit(arguments[1] if len(arguments) > 1 else options["url"]).hostname
+def _host_of_pool(sent: Sent) -> str | None:
+    host = getattr(sent.client, "host", None)
+    return host if isinstance(host, str) else urlsplit(sent.argument(1, "url")).hostname
 
 
-def _follow_session(answer: _SessionAnswer, call: Call, options: Mapping[str, object]) -> None:
+def _follow_session(answer: _SessionAnswer, call: Call, sent: Sent) -> None:
     if getattr(answer, "lazy", False):
         call.abandon()  # niquests has sent it with others, and looks for its answer only when it is asked for
         return
     call.answer(answer.status_code, answer.headers.items())
-    _follow_body(answer.raw if options.get("stream") else None, call)
+    _follow_body(answer.raw if sent.options.get("stream", sent.client.stream) else None, call)
 
 
-def _follow_pool(answer: _PoolAnswer, call: Call, options: Mapping[str, object]) -> None:
+def _follow_pool(answer: _PoolAnswer, call: Call, sent: Sent) -> None:
     if not isinstance(getattr(answer, "status", None), int):
         call.abandon()  # the same of what niquests stands on
         return
     call.answer(answer.status, answer.headers.items())
-    _follow_body(answer if options.get("preload_content") is False else None, call)
+    _follow_body(answer if sent.options.get("preload_content") is False else None, call)
 
 
 def _follow_body(body: _Body | None, call: Call) -> None:
     if body is None or body.closed or not hasattr(body, "release_conn"):
         call.end()
     else:
-        setattr(body, _FOLLOWED, _Followed(call, sys.exc_info()[1]))
+        setattr(body, _FOLLOWED, _Followed(call, id(sys.exc_info()[1])))
 
 
 def _is_of_urllib3(error: BaseException) -> bool:
