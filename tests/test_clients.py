@@ -727,3 +727,34 @@ def test_a_platform_that_invents_limits_is_not_listened_to_for_ever(
             client.get(platform.url("/status/200", **{f"x_ratelimit_remaining_{number}": "5"}))
     points = hooked.registry.snapshot().points()
     assert len([point for point in points if point.metric.name == "rate_limit_remaining"]) == LIMIT_TYPES_AT_MOST
+
+
+def test_a_call_to_another_platform_inside_of_a_call_is_one_of_its_own(
+    hooked: MonitoringService, platform: PlatformServer
+) -> None:
+    """As an application makes it that is called in its own process, as tests do."""
+    url = platform.url("/status/200")
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        async with httpx2.AsyncClient() as client:
+            answer = await client.get(url)
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": []})
+        await send({"type": "http.response.body", "body": answer.content})
+
+    async def work() -> None:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(application)) as client:
+            assert (await client.get("http://application/")).content == b"body"
+
+    asyncio.run(work())
+    assert outcomes(hooked) == {"success": 1}
+    assert durations(hooked) == 2
+
+
+def test_a_call_by_way_of_a_proxy_is_one_to_where_it_goes(hooked: MonitoringService, platform: PlatformServer) -> None:
+    """The proxy is no platform."""
+    proxy = platform.url("").replace("127.0.0.1", "localhost")
+    requests.get("http://127.0.0.1:1/status/200", proxies={"http": proxy}, timeout=30)
+    with httpx2.Client(proxy=proxy) as client:
+        client.get("http://127.0.0.1:1/status/200")
+    assert outcomes(hooked) == {"success": 2}
+    assert durations(hooked) == 2

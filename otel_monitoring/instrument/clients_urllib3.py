@@ -95,8 +95,9 @@ def _host_of_prepared(sent: Sent) -> str | None:
 
 
 def _host_of_pool(sent: Sent) -> str | None:
-    host = getattr(sent.client, "host", None)
-    return host if isinstance(host, str) else urlsplit(sent.argument(1, "url")).hostname
+    # The pool of a proxy is given whole addresses, other pools paths.
+    url: str = sent.argument(1, "url")
+    return urlsplit(url).hostname or getattr(sent.client, "host", None)
 
 
 def _follow_session(answer: _SessionAnswer, call: Call, sent: Sent) -> None:
