@@ -51,9 +51,11 @@ class RateLimits:
         tell_after_fork(self)
 
     def after_fork_in_child(self) -> None:
-        """Take a lock of our own: a thread of the parent may have held the other one."""
+        """Take a lock of our own, which no thread of the parent holds, and count hits from zero as the metric does."""
         # A signal handler may record while its own thread records.
         self._lock = threading.RLock()
+        for headroom in self._limits.values():
+            headroom.hits = 0
 
     def record(
         self,
