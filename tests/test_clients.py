@@ -595,6 +595,13 @@ def test_shutdown_puts_everything_back(platform: PlatformServer) -> None:
     assert outcomes(service) == {}
 
 
+def test_hooking_again_changes_nothing(hooked: MonitoringService) -> None:
+    """However often it is asked for."""
+    before = [httpx2.Client.send, requests.Session.send, aiohttp.ClientSession.get, urllib3.HTTPResponse.close]
+    hooked.instrument()
+    assert before == [httpx2.Client.send, requests.Session.send, aiohttp.ClientSession.get, urllib3.HTTPResponse.close]
+
+
 def test_two_services_count_each_for_itself(hooked: MonitoringService, platform: PlatformServer) -> None:
     """Each has hooks of its own."""
     with make_service() as other:
