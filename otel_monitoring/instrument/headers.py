@@ -15,11 +15,10 @@ whatever comes over the wire, nothing is raised.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_monitoring.instrument.headroom import DEFAULT_TYPE
 
@@ -57,8 +56,7 @@ _PART = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
 _OUTSIDE_OF_A_TYPE = re.compile(r"[^a-z0-9_.]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one answer says of one limit; None is what it does not say.
 
     Attributes:
@@ -74,6 +72,9 @@ class Reading:
     remaining: float | None = None
     reset: float | None = None
     hit: bool = False
+
+
+_NOTHING = (None, None, None, False)
 
 
 def read_limits(headers: Iterable[tuple[str, str]], *, status: int, now: float) -> tuple[Reading, ...]:
@@ -133,13 +134,13 @@ class _Found:
             spent = [one for one in readings.values() if one.remaining is not None and one.remaining <= 0]
             for one in spent or [self._refusal(readings.get(DEFAULT_TYPE))]:
                 reset = self._retry_after if one.reset is None else one.reset
-                readings[one.limit_type] = replace(one, reset=reset, hit=True)
-        return tuple(one for one in readings.values() if one != Reading(one.limit_type))
+                readings[one.limit_type] = one._replace(reset=reset, hit=True)
+        return tuple(one for one in readings.values() if one[1:] != _NOTHING)
 
     def _refusal(self, reading: Reading | None) -> Reading:
         known = reading or Reading(DEFAULT_TYPE)
         # Without a time at which it ends, nothing would ever say that calls are taken again.
-        return known if self._retry_after is None else replace(known, remaining=0.0, reset=self._retry_after)
+        return known if self._retry_after is None else known._replace(remaining=0.0, reset=self._retry_after)
 
     def _rename(self, resource: str) -> None:
         if DEFAULT_TYPE in self._fields:
@@ -225,13 +226,18 @@ def read_moment(text: str, now: float) -> float | None:
 def _counted(text: str, now: float) -> float | None:
     number = read_number(text)
     if number is None:
-        if not text.endswith(_UNITS) or not _DURATION.fullmatch(text):
-            return None
-        parts = _DURATION_PART.findall(text)
-        return now + sum(float(amount) * _UNIT_SECONDS[unit] for amount, unit in parts)
+        seconds = _duration_seconds(text) if text.endswith(_UNITS) else None
+        return None if seconds is None else now + seconds
     if number >= _FEWEST_EPOCH_MILLISECONDS:
         return number / 1000
     return number if number >= _FEWEST_EPOCH_SECONDS else now + max(number, 0.0)
+
+
+@lru_cache(maxsize=1000)
+def _duration_seconds(text: str) -> float | None:
+    if not _DURATION.fullmatch(text):
+        return None
+    return sum(float(amount) * _UNIT_SECONDS[unit] for amount, unit in _DURATION_PART.findall(text))
 
 
 def _dated(text: str) -> float | None:
