@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO, TypeVar, cast, overload
 
 from opentelemetry import metrics as otel
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from otel_monitoring.export.bridge import ThirdParty
     from otel_monitoring.export.pushgateway import Pusher
     from otel_monitoring.export.server import MetricsServer
+    from otel_monitoring.instrument.clients import Clients
     from otel_monitoring.instrument.operation import Operation
     from otel_monitoring.logs.emit import ErrorLog
 
@@ -93,6 +94,7 @@ class MonitoringService:
         self._server: MetricsServer | None = None
         self._error_log: ErrorLog | None = None
         self._error_store: ErrorStore | None = None
+        self._clients: Clients | None = None
         if not self.settings.disabled:
             self._start()
         self._exposition = Exposition(self.registry, self._third_party, created=self.settings.created_timestamps)
@@ -255,6 +257,11 @@ class MonitoringService:
         """
         self._rate_limits.record(platform, limit_type, remaining, reset_time=reset_time, limit=limit, hit=hit)
 
+    @property
+    def rate_limits(self) -> RateLimits:
+        """What platforms allow: ``status(platform)``, ``await wait(platform, limit_type)`` and ``wait_sync``."""
+        return self._rate_limits
+
     # Errors
 
     def log_error(
@@ -383,24 +390,44 @@ class MonitoringService:
         """
         self._tokens.record(model, input, output, provider=provider, operation=operation)
 
-    def instrument(self, app: App, *, metrics_path: str | None = None, excluded: Collection[str] = ()) -> App:
-        """Measure a web application: durations, requests by class of status, unhandled exceptions, spans.
+    @overload
+    def instrument(self, app: None = None) -> None: ...
+
+    @overload
+    def instrument(self, app: App, *, metrics_path: str | None = None, excluded: Collection[str] = ()) -> App: ...
+
+    def instrument(
+        self, app: App | None = None, *, metrics_path: str | None = None, excluded: Collection[str] = ()
+    ) -> App | None:
+        """Measure a web application, an HTTP client, or, without any, every HTTP client library installed.
+
+        Of an application: durations, requests by class of status, unhandled exceptions, spans.
+        Of clients: calls by platform and outcome, their durations, and the rate limits that answers tell of.
 
         Args:
-            app: FastAPI, Starlette, or any other ASGI application.
+            app: FastAPI, Starlette, or any other ASGI application; a client of httpx2, httpx,
+                requests, aiohttp, urllib3 or niquests.
             metrics_path: where the application shall show the metrics, such as ``/metrics``.
             excluded: route templates that are not measured, such as ``/health``.
 
         Returns:
-            The application to serve: the same object for FastAPI and Starlette, another one
-            around it for other ASGI applications.
+            The application to serve: the same object for FastAPI, Starlette and clients,
+            another one around it for other ASGI applications.
 
         Raises:
             ConfigurationError: the application runs already, or has a route of that path.
-            TypeError: it is no ASGI application.
+            TypeError: it is none of those.
         """
         if self.settings.disabled:
             return app
+        if app is None:
+            self._http_clients().hook_all()
+            return None
+        if self._http_clients().hook(app):
+            return app
+        return self._instrument_application(app, metrics_path, excluded)
+
+    def _instrument_application(self, app: App, metrics_path: str | None, excluded: Collection[str]) -> App:
         from otel_monitoring.export.asgi import MetricsApp
         from otel_monitoring.instrument.fastapi import instrument_app, wrap_asgi
 
@@ -422,7 +449,19 @@ class MonitoringService:
         if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):  # noqa: B004
             wrapped: App = wrap_asgi(app, **arguments)  # type: ignore[arg-type, assignment]
             return wrapped
-        raise TypeError(f"instrument() takes a FastAPI, Starlette or other ASGI application, and {app!r} is none")
+        raise TypeError(f"instrument() takes an ASGI application or an HTTP client, and {app!r} is none that is known")
+
+    def _http_clients(self) -> Clients:
+        with self._lock:
+            if self._clients is None:
+                from otel_monitoring.instrument.calls import Calls
+                from otel_monitoring.instrument.clients import Clients
+                from otel_monitoring.instrument.platforms import Platforms
+
+                calls = Calls(self.registry, self._rate_limits, Platforms(self.settings.platforms))
+                self._clients = Clients(calls)
+                self._undo.append(self._clients.unhook)
+            return self._clients
 
     # Exposition
 

@@ -281,6 +281,20 @@ def _label(name: object) -> str:
     return name
 
 
+def _platforms(value: object) -> Mapping[str, str]:
+    pairs = _pairs(value) if isinstance(value, str) else value
+    if not isinstance(pairs, Mapping):
+        raise _MisfitError
+    return {_host(host): _text(name).strip() for host, name in cast("Mapping[object, object]", pairs).items()}
+
+
+def _host(value: object) -> str:
+    host = _word(value).lower().strip("[]")
+    if "/" in host or host.count(":") == 1 or not host.strip("."):
+        raise _MisfitError(f"; {_cut(host)} is not a host alone")
+    return host
+
+
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
@@ -314,6 +328,7 @@ PAUSE = Kind("number", "a number of seconds from 0 to 86400", _seconds_from(0.0)
 TIMEOUT = Kind("number", "a number of seconds from 0.001 to 86400", _seconds_from(0.001))
 NETWORKS = Kind("list of networks", "a list of networks such as 10.0.0.0/8, 127.0.0.1", _networks)
 LABELS = Kind("labels", "a list of labels such as region=eu,zone=a", _labels)
+PLATFORMS = Kind("hosts", "a list of hosts and their platforms such as api.example.com=example", _platforms)
 LOG_FORMAT = _choice_of("json", "console")
 LOG_LEVEL = _choice_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -454,6 +469,16 @@ class Settings:
     )
     push_timeout_seconds: float = field(
         default=5.0, metadata={"about": About(TIMEOUT, "How long one push may take.", unit="s")}
+    )
+    platforms: Mapping[str, str] = field(
+        default_factory=dict[str, str],
+        metadata={
+            "about": About(
+                PLATFORMS,
+                "Hosts, with all hosts below them, and the platforms that their HTTP calls are counted under; "
+                "calls to a host with an empty platform are not counted.",
+            )
+        },
     )
     store_errors: bool | str = field(
         default=False,

@@ -273,3 +273,34 @@ print(before == exposition.render()[0] or "parent goes on")
 """)
     assert lines[0] == """['jobs_total{queue="mail"} 1.0', 'wait_count{queue="9"} 0']"""
     assert len(lines) == 2
+
+
+def test_the_child_can_ask_for_rate_limits_that_a_thread_of_its_parent_was_recording() -> None:
+    lines = run("""
+from otel_monitoring.instrument.rate_limits import RateLimits
+
+inside, go_on = threading.Event(), threading.Event()
+
+def clock():
+    if threading.current_thread() is not threading.main_thread():
+        inside.set()
+        go_on.wait()
+    return 1000.0
+
+limits = RateLimits(registry, clock)
+limits.record("linkedin", "api", 0, reset_time=1060.0, limit=100)
+thread = threading.Thread(target=limits.record, args=("linkedin", "api", 7))
+thread.start()
+inside.wait()
+
+def child():
+    before = limits.status("linkedin", "api")
+    limits.record("linkedin", "api", 0)
+    return before.remaining, before.hits, limits.status("linkedin", "api").hits
+
+print(in_child(child))
+go_on.set()
+thread.join()
+print(limits.status("linkedin", "api").remaining, limits.status("linkedin", "api").hits)
+""")
+    assert lines == ["(0, 0, 1)", "7 1"]

@@ -128,6 +128,12 @@ def test_none_and_empty_text_mean_not_given(blank: str | None) -> None:
         ("prometheus_allow", ["127.0.0.1"], ("127.0.0.1/32",)),
         ("push_grouping", "region=eu,zone=a%2Cb", {"region": "eu", "zone": "a,b"}),
         ("push_grouping", {"region": "eu"}, {"region": "eu"}),
+        (
+            "platforms",
+            "API.Example.com=acme, [::1]=here,localhost=",
+            {"api.example.com": "acme", "::1": "here", "localhost": ""},
+        ),
+        ("platforms", {"api.example.com": "acme"}, {"api.example.com": "acme"}),
     ],
 )
 def test_values_are_read(name: str, given_value: object, kept: object) -> None:
@@ -178,6 +184,12 @@ def test_values_are_read(name: str, given_value: object, kept: object) -> None:
         ("prometheus_allow", 10),
         ("prometheus_allow", [10]),
         ("push_grouping", "region"),
+        ("platforms", "api.example.com"),
+        ("platforms", "https://api.example.com=acme"),
+        ("platforms", {"api.example.com:443": "acme"}),
+        ("platforms", {".": "acme"}),
+        ("platforms", {"api.example.com": 5}),
+        ("platforms", ["api.example.com"]),
         ("push_grouping", {"a-b": "c"}),
         ("push_grouping", {"region": ""}),
         ("push_grouping", {"instance": "a"}),

@@ -144,7 +144,8 @@ API_REQUESTS = Declaration(
     unit="{request}",
     labels=("platform", "outcome"),
     description=(
-        "Calls to a platform, by outcome: success, client_error, auth_error, rate_limited, server_error or timeout."
+        "Calls to a platform, by outcome: success, client_error, auth_error, rate_limited, server_error, timeout "
+        "or cancelled."
     ),
 )
 API_REQUEST_DURATION = Declaration(
