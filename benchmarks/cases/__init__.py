@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import decorating, importing, memory, recording, scraping, serving, threads
+from benchmarks.cases import decorating, errors, importing, memory, recording, scraping, serving, threads
 
 ALL = (
     *recording.CASES,
     *decorating.CASES,
     *serving.CASES,
+    *errors.CASES,
     *threads.CASES,
     *scraping.CASES,
     *memory.CASES,

@@ -6,19 +6,17 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from benchmarks.case import OURS, Case, Subject
-from benchmarks.peers import PROMETHEUS_CLIENT, our_service
+from benchmarks.peers import LOGFIRE, PROMETHEUS_CLIENT, local_logfire, our_service
 from benchmarks.timing import awaited, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import logfire
     from autometrics.tracker import TrackMetrics
 
     from benchmarks.case import Sample
 
 AUTOMETRICS = "autometrics"
-LOGFIRE = "logfire"
 
 
 def _nothing() -> None:
@@ -89,19 +87,12 @@ def _autometrics_coroutine() -> Sample:
     return awaited(autometrics(_nothing_awaited))
 
 
-@cache
-def _logfire() -> logfire.Logfire:
-    import logfire
-
-    return logfire.configure(local=True, send_to_logfire=False, console=False)
-
-
 def _logfire_function() -> Sample:
-    return statement("nothing()", nothing=_logfire().instrument()(_nothing))
+    return statement("nothing()", nothing=local_logfire().instrument()(_nothing))
 
 
 def _logfire_coroutine() -> Sample:
-    return awaited(_logfire().instrument()(_nothing_awaited))
+    return awaited(local_logfire().instrument()(_nothing_awaited))
 
 
 CASES = (

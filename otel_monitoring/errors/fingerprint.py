@@ -122,13 +122,19 @@ def fingerprint_of(
         override: what alone counts beside service and component, where it is given.
     """
     if override is not None:
-        fault = ["override", override]
-    elif chain:
-        fault = ["exception", *_told_by(chain)]
-    else:
-        fault = ["message", error_type, template_of(message)]
-    told = _joined([service, component, *fault])
-    return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return _digest(service, component, "override", override)
+    if chain:
+        return _digest(service, component, "exception", *_told_by(chain))
+    return _of_message(service, component, error_type, message[: CHARACTERS + 1])
+
+
+@lru_cache(maxsize=_KEPT)
+def _of_message(service: str, component: str, error_type: str, text: str) -> str:
+    return _digest(service, component, "message", error_type, template_of(text))
+
+
+def _digest(*told: str) -> str:
+    return blake2b(_joined(told).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def template_of(message: str) -> str:

@@ -180,8 +180,8 @@ class Recorder:
         trace_id, span_id = current_span()
         return ErrorRecord(
             time=time.time(),
-            error_type=scrubber.text(error_type),
-            component=scrubber.text(component),
+            error_type=scrubber.label(error_type),
+            component=scrubber.label(component),
             message=scrubber.text(message),
             context=MappingProxyType(scrubber.mapping(context) if context else {}),
             exception=exception,

@@ -134,14 +134,17 @@ class ErrorLog:
         return chain
 
     def _told_apart(self, configured: list[Any]) -> list[Any]:
-        """Return the chain with a note that the corridor has heard in the place of a report to it."""
-        heard = _Heard(self._corridor)
+        """Return the chain without a report to our corridor, in a way that its ErrorHandler knows of."""
+        corridor = self._corridor
+        scrubber = corridor.recorder.scrubber
+        if configured and isinstance(configured[-1], HandOn) and configured[-1].scrubber is scrubber:
+            others = [processor for processor in configured[:-1] if not self._is_ours(processor)]
+            return [*others, HandOn(scrubber, heard_by=corridor)]
+        heard = _Heard(corridor)
         chain = [heard if self._is_ours(processor) else processor for processor in configured]
         if heard not in chain:
             chain.insert(place_in(chain), heard)
-        scrubber, end = self._corridor.recorder.scrubber, chain[-1]
-        if not (isinstance(end, HandOn) and end.scrubber is scrubber):
-            chain.insert(chain.index(heard) + 1, ScrubLine(scrubber))
+        chain.insert(chain.index(heard) + 1, ScrubLine(scrubber))
         return chain
 
     def _is_ours(self, processor: object) -> bool:

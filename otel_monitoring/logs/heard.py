@@ -12,16 +12,44 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import lru_cache
 from inspect import currentframe
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
 
     from otel_monitoring.errors import Corridor
 
     Call = tuple[int, int, int]
+
+
+FIELDS = "structlog_fields"
+"""The attribute of a logging record in which the fields of a structlog event travel.
+
+As single attributes they would clash with the record's own: ``extra={"name": …}`` raises.
+"""
+
+
+class Fields(dict[str, Any]):
+    """The fields of a structlog event on its way through ``logging``; nothing in them is secret any more.
+
+    Args:
+        given: the fields.
+        heard_by: a corridor that has heard of the event.
+    """
+
+    __slots__ = ("heard_by",)
+
+    def __init__(self, given: Mapping[str, Any], heard_by: Corridor | None) -> None:
+        super().__init__(given)
+        self.heard_by = heard_by
+
+    def __reduce__(self) -> tuple[type[Fields], tuple[dict[str, Any], None]]:
+        """Go to other processes without the corridor, which is none of theirs."""
+        return Fields, (dict(self), None)
 
 
 class _Notes:
@@ -68,6 +96,9 @@ def note_call(corridor: Corridor, logger: object) -> None:
 
 def is_new(corridor: Corridor, record: logging.LogRecord) -> bool:
     """Note a logging record; tell whether the corridor has heard neither of it nor of its event."""
+    fields = vars(record).get(FIELDS)
+    if isinstance(fields, Fields) and fields.heard_by is corridor:
+        return False
     notes = _notes.of(corridor)
     if notes.record is not None and notes.record() is record:
         return False
@@ -96,4 +127,9 @@ def _structlog_call() -> Call | None:
 
 def _is_structlog(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__")
-    return isinstance(name, str) and (name == "structlog" or name.startswith("structlog."))
+    return isinstance(name, str) and _names_structlog(name)
+
+
+@lru_cache(maxsize=4096)
+def _names_structlog(module: str) -> bool:
+    return f"{module}.".startswith("structlog.")

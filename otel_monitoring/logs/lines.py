@@ -12,22 +12,14 @@ from structlog.processors import format_exc_info
 
 from otel_monitoring.errors.trace import current_span
 from otel_monitoring.logs.events import extra_of
+from otel_monitoring.logs.heard import FIELDS, Fields
 from otel_monitoring.logs.scrubbing import scrub_event
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
+    from otel_monitoring.errors import Corridor
     from otel_monitoring.errors.secrecy.scrub import Scrubber
-
-_FIELDS = "structlog_fields"
-"""The attribute of a logging record in which the fields of a structlog event travel.
-
-As single attributes they would clash with the record's own: ``extra={"name": …}`` raises.
-"""
-
-
-class _Fields(dict[str, Any]):
-    """The fields of a structlog event, in which nothing is secret any more."""
 
 
 class HandOn:
@@ -38,17 +30,19 @@ class HandOn:
 
     Args:
         scrubber: hides the secrets.
+        heard_by: a corridor that has heard of all that passes here.
     """
 
-    def __init__(self, scrubber: Scrubber) -> None:
+    def __init__(self, scrubber: Scrubber, heard_by: Corridor | None = None) -> None:
         self.scrubber = scrubber
+        self._heard_by = heard_by
 
     def __call__(self, _logger: object, _method: str, event_dict: EventDict) -> tuple[tuple[str], dict[str, Any]]:
         """Return what to call a method of a logger of the standard library with."""
         scrub_event(event_dict, self.scrubber)
         text = str(event_dict.pop("event", ""))
         arguments = {name: event_dict.pop(name) for name in ("exc_info", "stacklevel") if name in event_dict}
-        return (text,), {"extra": {_FIELDS: _Fields(event_dict)}, **arguments}
+        return (text,), {"extra": {FIELDS: Fields(event_dict, self._heard_by)}, **arguments}
 
 
 class LineFormatter(logging.Formatter):
@@ -70,8 +64,8 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; the record stays as it is, for other handlers."""
         attributes, message = vars(record), cast("object", record.msg)
-        fields = attributes.get(_FIELDS)
-        if isinstance(fields, _Fields):
+        fields = attributes.get(FIELDS)
+        if isinstance(fields, Fields):
             return self._rendered(_event_of(record, fields))
         if isinstance(message, dict) and "_name" in attributes:  # an application's chain has left it to a formatter
             event = _completed(record, message)

@@ -62,16 +62,3 @@ class ReportErrors:
         record = error_of_event(corridor.recorder, event_dict, exc_info, default_component=self._default_component)
         corridor.report(record)
         note_call(corridor, logger)
-
-
-class HeardAlready:
-    """Stands in the place of ReportErrors for an event that the corridor was told of directly."""
-
-    def __init__(self, corridor: Corridor) -> None:
-        self._corridor = corridor
-
-    def __call__(self, logger: object, method_name: str, event_dict: Event) -> Event:  # noqa: ARG002 (structlog's signature)
-        """Note that the call which is running has been heard, and hide the secrets of the event."""
-        note_call(self._corridor, logger)
-        scrub_event(event_dict, self._corridor.recorder.scrubber)
-        return event_dict

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Event = MutableMapping[str, Any]
 
 _LEFT_ALONE = frozenset({"exc_info", "level", "positional_args", "timestamp"})
+_LABELS = frozenset({"component", "error_type", "logger"})
 _WHOLE = 1 << 62
 """Texts of log lines are cut nowhere."""
 
@@ -64,6 +65,8 @@ def scrub_event(event: Event, scrubber: Scrubber) -> None:
 def _clean(name: str, value: object, scrubber: Scrubber) -> object:
     is_secret = scrubber.is_secret(name)
     if isinstance(value, str):
+        if name in _LABELS and not is_secret:
+            return scrubber.label(value)
         return HIDDEN if value and is_secret else scrubber.cut_text(value, _WHOLE)
     if not is_secret and _is_plain_number(value):
         return value

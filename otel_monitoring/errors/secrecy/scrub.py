@@ -8,6 +8,7 @@ shape.  Further names and patterns are the application's to give.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from otel_monitoring.errors.secrecy.named_values import NamedValues
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from otel_monitoring.errors.stored import Plain
 
 __all__ = ["BOUNDS", "HIDDEN", "Bounds", "Scrubber"]
+
+LABELS_KEPT = 256
+"""How many labels are kept at hand."""
 
 SHORT = 12
 """Characters of a word that is no secret by itself: a card number has one more digit."""
@@ -82,6 +86,8 @@ class Scrubber:
         self._short = 0 if custom else SHORT
         self._longest = bounds.characters_per_text
         self._plain = PlainData(self.cut_text, self._names.secrecy, bounds)
+        self.label = lru_cache(LABELS_KEPT)(self.text)
+        """``text`` for what comes again and again: components and types of errors."""
 
     def is_secret(self, name: str) -> bool:
         """Tell whether what stands under this name is hidden."""
