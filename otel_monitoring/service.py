@@ -627,6 +627,8 @@ class MonitoringService:
             opened = _open_store(settings, self.registry, self._corridor.recorder.scrubber)
             self._error_store = opened.store
             self._corridor.add_sink(opened.keep)
+            with self.registry.incidents.contained("looking for errors that were left"):
+                opened.store.begin()
         if settings.errors_to_logs:
             from otel_monitoring.errors.telemetry import LogErrors
 

@@ -321,6 +321,14 @@ class Spool:
             if not paths:
                 self._dissolve(leftover)
 
+    def has_others(self) -> bool:
+        """Tell whether there are folders of other processes, which may be gone.
+
+        Raises:
+            OSError: the spool's folder cannot be read.
+        """
+        return any(True for _ in self._others())
+
     def _others(self) -> Iterator[Path]:
         known = {*self._leftovers, *(home.folder.name for home in self._stock.homes.values())}
         if not self.folder.is_dir():

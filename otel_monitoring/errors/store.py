@@ -162,6 +162,15 @@ class ErrorStore:
             now=time.time(),
         )
 
+    def begin(self) -> None:
+        """Have what processes have left that are gone taken in, though nothing is reported here.
+
+        Raises:
+            OSError: the spool's folder cannot be read.
+        """
+        if self._spool.has_others():
+            self._mover.wake()
+
     def flush(self, timeout_seconds: float = FLUSH_SECONDS) -> bool:
         """Wait until what was reported before is in the database; tell whether it is."""
         return self._mover.flush(timeout_seconds)
