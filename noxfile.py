@@ -108,7 +108,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests; what is behind ``--`` goes to pytest."""
-    session.install("-e", ".[fastapi,postgres]", "--group", "tests", "--group", "greenlets")
+    session.install("-e", ".[fastapi,otlp,postgres]", "--group", "tests", "--group", "greenlets")
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
@@ -126,10 +126,11 @@ def floor(session: nox.Session) -> None:
     lowest = Path(session.create_tmp()) / "lowest.txt"
     session.install("uv")
     session.run(
-        *("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "fastapi", "--extra", "postgres"),
+        *("uv", "pip", "compile", "--quiet", "pyproject.toml"),
+        *("--extra", "fastapi", "--extra", "otlp", "--extra", "postgres"),
         *("--resolution", "lowest-direct", "--output-file", str(lowest)),
     )
-    extras = ".[fastapi,postgres]"
+    extras = ".[fastapi,otlp,postgres]"
     session.install("-e", extras, "--group", "tests", "--group", "greenlets", "--constraint", str(lowest))
     # Peers are measured in their newest versions only.
     session.run("pytest", *SIDE_BY_SIDE, "--ignore=tests/test_benchmarks.py", *session.posargs)

@@ -599,6 +599,7 @@ class MonitoringService:
 
     def _start(self) -> None:
         settings = self.settings
+        self._errors()  # what it imports is there before the first error: a child forked meanwhile would wait for it
         self._start_keeping_errors()
         if settings.resources:
             from otel_monitoring.instrument.resources import ResourceFigures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import signal
 import threading
 from dataclasses import dataclass
 
@@ -187,3 +188,39 @@ def test_an_exception_that_fills_the_stack_is_reported_where_there_is_room(
     with pytest.raises(RecursionError):
         deeper()
     assert [record.error_type for record in heard] == ["RecursionError"]
+
+
+class Nesting:
+    """A sink that hears of everything, and that a signal's handler interrupts once."""
+
+    takes_nested = True
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def __call__(self, record: ErrorRecord, /) -> None:
+        """Hear of an error."""
+        self.heard.append(record.component)
+        if len(self.heard) == 1:
+            signal.raise_signal(signal.SIGALRM)
+
+
+def test_an_error_of_a_signals_handler_is_heard_though_its_thread_is_being_told_of_another(
+    corridor: Corridor, heard: list[ErrorRecord]
+) -> None:
+    nesting = Nesting()
+    corridor.add_sink(nesting)
+    answers: list[bool] = []
+
+    def handle(number: int, frame: object) -> None:
+        record = corridor.recorder.record("late", error_type="kind", component="handler", context={})
+        answers.append(corridor.report(record))
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        assert corridor.report(record_of())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert answers == [True]
+    assert nesting.heard == ["part", "handler"]
+    assert len(heard) == 1  # which may report errors itself, for all that is known

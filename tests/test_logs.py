@@ -270,9 +270,16 @@ def test_a_handler_may_have_filters(corridor: Corridor, registry: Registry) -> N
 
 
 def test_a_sink_that_logs_an_error_is_not_told_of_it(corridor: Corridor, registry: Registry) -> None:
-    corridor.add_sink(lambda _: logging.getLogger("database").error("no space"))
+    told: list[ErrorRecord] = []
+
+    def complain(record: ErrorRecord) -> None:
+        told.append(record)
+        logging.getLogger("database").error("no space")
+
+    corridor.add_sink(complain)
     logging.getLogger("mail").error("failed")
-    assert errors_of(registry) == {("log_error", "service"): 1}
+    assert [record.message for record in told] == ["failed"]
+    assert errors_of(registry) == {("log_error", "service"): 2}
 
 
 def test_a_failure_while_reporting_never_reaches_the_caller() -> None:

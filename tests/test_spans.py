@@ -464,7 +464,8 @@ async def test_what_has_ended_leaves_nothing_to_the_garbage_collector(tracing: T
     gc.disable()
     try:
         await run()
-        assert [found for found in gc.get_objects() if isinstance(found, Frame)] == []
+        # Others' objects may lie about their class, and mind being asked.
+        assert [found for found in gc.get_objects() if type(found) is Frame] == []
     finally:
         gc.enable()
 

@@ -20,7 +20,11 @@ _dictionary: Any = BaseException.__dict__["__dict__"]
 
 
 class Sink(Protocol):
-    """Hears of every error; what it raises stops neither the next sink nor the application."""
+    """Hears of every error; what it raises stops neither the next sink nor the application.
+
+    One that reports nothing itself, and may be interrupted by itself, can have an attribute
+    ``takes_nested`` that is true: then it hears too of what comes while it is told of another.
+    """
 
     def __call__(self, record: ErrorRecord, /) -> object:
         """Take note of an error."""
@@ -62,20 +66,20 @@ class Corridor:
     def report(self, record: ErrorRecord) -> bool:
         """Hand an error to every sink.
 
+        An error that comes while its own thread is being told of another is a sink's own, or a
+        signal handler's or a finaliser's.  It goes to those sinks that take such ones: to all it
+        must not, for a sink that reports an error of its own would be told of it for ever.
+
         Returns:
-            False where its exception was reported before, and where a sink itself reports an
-            error while it is being told of one: it would be told of its own for ever.
+            False where its exception was reported before, and where no sink has taken it.
         """
-        if self._busy.reporting or not self._is_first(record.exception):
-            return False
-        self._hand_round(record)
-        return True
+        return self._is_first(record.exception) and self._hand_round(record)
 
     def report_exception(
         self, exception: BaseException, *, component: str, context: Mapping[str, object] | None = None
     ) -> bool:
         """Report an exception that was caught, unless it was reported before; no record is made then."""
-        if self._busy.reporting or not self._is_first(exception):
+        if not self._is_first(exception):
             return False
         try:
             record = self.recorder.of_exception(exception, component=component, context=context)
@@ -83,18 +87,20 @@ class Corridor:
             # There is too little room here, where the stack is full: whoever catches it further up has more.
             self._forget(exception)
             return False
-        self._hand_round(record)
-        return True
+        return self._hand_round(record)
 
-    def _hand_round(self, record: ErrorRecord) -> None:
+    def _hand_round(self, record: ErrorRecord) -> bool:
         busy = self._busy
+        is_nested = busy.reporting
+        sinks = tuple(filter(_takes_nested, self._sinks)) if is_nested else self._sinks
         busy.reporting = True
         try:
-            for sink in self._sinks:
+            for sink in sinks:
                 with self.incidents.contained("handing an error to a sink"):
                     sink(record)
         finally:
-            busy.reporting = False
+            busy.reporting = is_nested
+        return bool(sinks) or not is_nested
 
     def _is_first(self, exception: BaseException | None) -> bool:
         """Mark the exception object as reported; tell whether it was not yet.
@@ -114,6 +120,10 @@ class Corridor:
 
     def _mark_of(self, exception: BaseException | None) -> str:
         return f"{self._mark}_{os.getpid()}_{id(exception)}"
+
+
+def _takes_nested(sink: Sink) -> bool:
+    return getattr(sink, "takes_nested", False)
 
 
 def _attributes_of(exception: BaseException | None) -> dict[str, object] | None:

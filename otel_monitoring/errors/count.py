@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class CountErrors:
     """Counts errors in ``system_errors_total``, by type and component."""
 
+    takes_nested = True
+
     def __init__(self, registry: Registry) -> None:
         self._errors = registry.counter(SYSTEM_ERRORS)
 

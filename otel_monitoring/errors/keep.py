@@ -38,6 +38,8 @@ class KeepErrors:
         lose: counts what is not kept.
     """
 
+    takes_nested = True
+
     def __init__(self, spool: Spool, late: deque[bytes], bursts: Bursts, *, mover: Mover, lose: Lose) -> None:
         self._spool = spool
         self._late = late

@@ -180,6 +180,14 @@ class Mover:
             self._starting.release()
         if self._thread is not None:
             self._thread.join(max(0.0, until - time.monotonic()))
+        if self._late and not self.is_running:
+            self._give_up(len(self._late))
+
+    def _give_up(self, lost: int) -> None:
+        self._late.clear()
+        self._tally.lose("unwritable", lost)
+        text = f"{lost} error(s) that waited in memory are lost: neither the spool nor the database has taken them"
+        self._incidents.warn_once("error store", "end", lambda: text)
 
     @property
     def is_running(self) -> bool:

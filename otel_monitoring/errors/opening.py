@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from hashlib import blake2b
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -138,7 +138,9 @@ def spool_folder(keeping: Keeping) -> Path:
 
 
 def _require_locks() -> None:
-    if find_spec("fcntl") is None:
+    try:
+        import_module("fcntl")  # now, not with the first error: a child that is forked meanwhile would wait for it
+    except ImportError:
         raise ConfigurationError(
             ("store_errors is set, but this system has no file locks as the spool of errors needs them: leave it out",)
-        )
+        ) from None
