@@ -144,7 +144,7 @@ def test_delete_removes_the_group_and_no_other(pushgateway: PushgatewayServer) -
     first.push(body(1), TEXT)
     second.push(body(2), TEXT)
     first.delete()
-    assert [group["instance"] for group in pushgateway.groups()] == ["b"]
+    wait_until(lambda: [group["instance"] for group in pushgateway.groups()] == ["b"])
 
 
 @pytest.mark.parametrize(
