@@ -105,10 +105,13 @@ def _scrub_exception(event: Event, scrubber: Scrubber) -> None:
     exception = exception_of(event.get("exc_info"))
     if exception is None:
         return
-    # Nobody has chosen structlog's default, whose tracebacks show local variables.
-    if _has_secret(exception, scrubber) or not structlog.is_configured():
+    is_chosen = structlog.is_configured()
+    if _has_secret(exception, scrubber) or not is_chosen:
         event["exc_info"] = False  # not missing: structlog's set_exc_info would put it back
-        event["exception"] = scrubber.cut_text("".join(format_exception(exception)).rstrip("\n"), _WHOLE)
+        # Nobody has chosen structlog's default, whose tracebacks show local variables; earlier
+        # releases of it complain of an exception that comes as text, and of a stack do not.
+        name = "exception" if is_chosen else "stack"
+        event[name] = scrubber.cut_text("".join(format_exception(exception)).rstrip("\n"), _WHOLE)
 
 
 def _has_secret(exception: BaseException, scrubber: Scrubber) -> bool:
