@@ -49,6 +49,7 @@ WITHOUT = [f"-pno:{plugin}" for plugin in ("anyio", "asyncio", "cacheprovider", 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], pytest.RunResult]:
     """Runs tests of the application, in a process of their own, with the plugin as installing the package brings it."""
+    pytester.makeini("[pytest]")  # else it finds ours, where the temporary folder lies within the project
     pytester.makepyfile(application=APPLICATION.format(folder=pytester.path))
 
     def run_tests(tests: str) -> pytest.RunResult:
