@@ -385,10 +385,12 @@ def test_an_error_of_a_finaliser_is_kept_wherever_that_runs(in_a_file: Keepers) 
 def test_a_signal_handler_reports_while_its_own_thread_waits_for_the_store(in_a_file: Keepers) -> None:
     monitoring = in_a_file.start(errors_per_second=ALL_IN_DETAIL)
     handled = itertools.count()
+    ended = threading.Event()
 
     def handle(*_: object) -> None:
         report(monitoring, [next(handled)])
-        signal.setitimer(signal.ITIMER_REAL, 0.0005)  # not before this one has ended
+        if not ended.is_set():
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)  # not before this one has ended
 
     before = signal.signal(signal.SIGALRM, handle)
     handle()
@@ -396,6 +398,7 @@ def test_a_signal_handler_reports_while_its_own_thread_waits_for_the_store(in_a_
         for _ in range(10):
             assert monitoring.errors.flush(60)
     finally:
+        ended.set()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert found_in(monitoring) == list(range(next(handled)))

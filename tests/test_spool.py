@@ -157,12 +157,14 @@ def test_what_is_read_while_others_write_is_whole(spool: Spool) -> None:
 def test_a_signal_handler_puts_while_its_own_thread_is_putting(spool: Spool) -> None:
     """The handler waits for no lock that its own thread holds."""
     handled = 0
+    ended = threading.Event()
 
     def handle(number: int, frame: object) -> None:
         nonlocal handled
         spool.put(b"from the handler")
         handled += 1
-        signal.setitimer(signal.ITIMER_REAL, 0.0005)  # not before: on a slow machine it would interrupt itself for ever
+        if not ended.is_set():
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)  # not before: a slow machine would interrupt itself for ever
 
     before = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.0005)
@@ -170,6 +172,7 @@ def test_a_signal_handler_puts_while_its_own_thread_is_putting(spool: Spool) -> 
         for _ in range(30_000):
             spool.put(b"from the thread")
     finally:
+        ended.set()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     taken = take(spool)
