@@ -32,6 +32,7 @@ SERVERS = {
     "postgres": "postgresql",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
     "prometheus-pushgateway": "prometheus-pushgateway",
 }
 """The programs that the tests start, and the Debian packages that hold them."""
@@ -42,7 +43,15 @@ AUTOMETRICS = "autometrics==1.0.0"
 SIDE_BY_SIDE = ("--numprocesses=logical", "--dist=worksteal")
 """Tests run on all CPUs; each process has servers of its own."""
 
-APT_LINE = "apt-get install -y --no-install-recommends postgresql prometheus prometheus-pushgateway"
+APT_LINE = (
+    "apt-get install -y --no-install-recommends postgresql prometheus prometheus-alertmanager prometheus-pushgateway"
+)
+
+EXTRAS = "fastapi,grafana,otlp,postgres"
+"""The extras that the tests need."""
+
+KEEP_URLLIB3 = ("--no-binary", "urllib3-future")
+"""With URLLIB3_NO_OVERRIDE it keeps grafana-client's urllib3-future from taking the place of urllib3."""
 
 
 def put_pyenv_first() -> None:
@@ -105,11 +114,25 @@ def types(session: nox.Session) -> None:
     session.run("pyright", "--pythonpath", shutil.which("python", path=session.bin) or "python")
 
 
+def install_for_tests(session: nox.Session, *more: str) -> None:
+    """Install the package with what its tests need."""
+    groups = ("--group", "tests", "--group", "greenlets")
+    session.install("-e", f".[{EXTRAS}]", *groups, *KEEP_URLLIB3, *more, env={"URLLIB3_NO_OVERRIDE": "1"})
+
+
+def highest_python() -> str:
+    """Return the newest of the Pythons that is here."""
+    found = [python for python in PYTHONS if shutil.which(f"python{python}")]
+    return max(found, key=lambda python: int(python.split(".")[1]), default=PYTHONS[-1])
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests; what is behind ``--`` goes to pytest."""
-    session.install("-e", ".[fastapi,otlp,postgres]", "--group", "tests", "--group", "greenlets")
-    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+    install_for_tests(session)
+    # What starts real servers or takes long says little about one Python that it does not say about another.
+    chosen = () if session.python == highest_python() else ("-m", "not programs and not heavy")
+    session.run("pytest", *SIDE_BY_SIDE, *chosen, *session.posargs)
 
 
 @nox.session
@@ -125,15 +148,14 @@ def floor(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""
     lowest = Path(session.create_tmp()) / "lowest.txt"
     session.install("uv")
+    extras = [part for extra in EXTRAS.split(",") for part in ("--extra", extra)]
     session.run(
-        *("uv", "pip", "compile", "--quiet", "pyproject.toml"),
-        *("--extra", "fastapi", "--extra", "otlp", "--extra", "postgres"),
+        *("uv", "pip", "compile", "--quiet", "pyproject.toml", *extras),
         *("--resolution", "lowest-direct", "--output-file", str(lowest)),
     )
-    extras = ".[fastapi,otlp,postgres]"
-    session.install("-e", extras, "--group", "tests", "--group", "greenlets", "--constraint", str(lowest))
+    install_for_tests(session, "--constraint", str(lowest))
     # Peers are measured in their newest versions only.
-    session.run("pytest", *SIDE_BY_SIDE, "--ignore=tests/test_benchmarks.py", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, "-m", "not heavy", "--ignore=tests/test_benchmarks.py", *session.posargs)
 
 
 @nox.session

@@ -12,8 +12,10 @@ from otel_monitoring.exceptions import (
     ConfigurationError,
     DeclarationError,
     ExtraMissingError,
+    GrafanaError,
     MeasurementError,
     MonitoringError,
+    QueryError,
     ServerError,
 )
 from otel_monitoring.metrics import Counter, Gauge, Histogram, UpDownCounter
@@ -28,10 +30,12 @@ __all__ = [
     "DeclarationError",
     "ExtraMissingError",
     "Gauge",
+    "GrafanaError",
     "Histogram",
     "MeasurementError",
     "MonitoringError",
     "MonitoringService",
+    "QueryError",
     "ServerError",
     "Settings",
     "UpDownCounter",

@@ -8,9 +8,11 @@
     ├── MeasurementError       a measurement does not fit its metric (only with ``strict``)
     ├── ExtraMissingError      a feature needs an optional dependency that is not installed
     ├── ServerError            the stand-alone metrics server cannot start
+    ├── QueryError             a query is no PromQL, or names what the catalogue does not hold
     ├── PushError              a Pushgateway did not take what was pushed; never leaves the service
-    └── StoreError             the error store cannot be read or written
-        └── UnknownGroupError  no group of errors, or more than one, is meant
+    ├── StoreError             the error store cannot be read or written
+    │   └── UnknownGroupError  no group of errors, or more than one, is meant
+    └── GrafanaError           Grafana did not do what was asked of it; its own tree is in the grafana room
 
 Recording raises nothing unless ``strict`` is set: a service must not fail because of
 what watches it.  Declaring and configuring always raise, since they run at start.
@@ -88,3 +90,11 @@ class UnknownGroupError(StoreError, LookupError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, passing=False)
+
+
+class QueryError(MonitoringError, ValueError):
+    """A query is no PromQL, or names a metric, label or bucket that the catalogue does not hold."""
+
+
+class GrafanaError(MonitoringError):
+    """Grafana did not do what was asked; the message says what to do, never with credentials."""

@@ -24,7 +24,9 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
 """How long to wait for what should come soon: only a failure takes so long."""
 
-APT_LINE = "apt-get install -y --no-install-recommends postgresql prometheus prometheus-pushgateway"
+APT_LINE = (
+    "apt-get install -y --no-install-recommends postgresql prometheus prometheus-alertmanager prometheus-pushgateway"
+)
 
 
 class ServerMissingError(Exception):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_a_missing_program_fails_with_the_line_that_installs_it() -> None:
-    with pytest.raises(ServerMissingError, match=r"apt-get install .*prometheus prometheus-pushgateway"):
+    with pytest.raises(ServerMissingError, match=r"apt-get install .*prometheus prometheus-alertmanager"):
         find_program("no-such-program")
 
 

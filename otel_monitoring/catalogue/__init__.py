@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_monitoring.catalogue.declaration import SECONDS, Declaration, Kind
 from otel_monitoring.catalogue.names import OVERFLOW_LABEL, did_you_mean, prometheus_label, prometheus_name
+from otel_monitoring.catalogue.query import Query
 from otel_monitoring.catalogue.registered import Catalogue
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Catalogue",
     "Declaration",
     "Kind",
+    "Query",
     "did_you_mean",
     "prometheus_label",
     "prometheus_name",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import inspect
-import platform
 import sys
 import threading
 from time import monotonic, perf_counter
@@ -19,9 +18,8 @@ from otel_monitoring.catalogue.shipped import (
     PROSPECT_SCORE,
     PROSPECT_SCORE_DISTRIBUTION,
 )
-from otel_monitoring.errors import Corridor, CountErrors, Origin, Recorder
-from otel_monitoring.errors.secrecy.scrub import Scrubber
-from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
+from otel_monitoring.errors import Corridor, CountErrors
+from otel_monitoring.exceptions import ConfigurationError
 from otel_monitoring.export.text import Exposition
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.instrument.rate_limits import RateLimits
@@ -29,7 +27,9 @@ from otel_monitoring.instrument.spans import Role, Spans
 from otel_monitoring.instrument.tokens import Tokens
 from otel_monitoring.metrics import Counter, Gauge, Histogram, Registry, UpDownCounter
 from otel_monitoring.metrics.meter import CatalogueMeter
-from otel_monitoring.settings import Settings, is_pattern
+from otel_monitoring.service.from_settings import opened_store, recorder_of
+from otel_monitoring.service.with_grafana import WithGrafana
+from otel_monitoring.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from otel_monitoring.errors.corridor import Sink
-    from otel_monitoring.errors.opening import Keeping, Opened
     from otel_monitoring.errors.store import ErrorStore
     from otel_monitoring.export.asgi import MetricsApp
     from otel_monitoring.export.bridge import ThirdParty
@@ -51,10 +50,8 @@ if TYPE_CHECKING:
 
 App = TypeVar("App")
 
-GRAFANA_EXTRA = "{} comes with the extra otel-monitoring[grafana], which this version does not hold yet"
 
-
-class MonitoringService:
+class MonitoringService(WithGrafana):
     """Monitoring of one application: metrics, errors, rate limits and their exposition.
 
     Constructing it opens no port and talks to nobody but what the settings name; recording
@@ -81,7 +78,7 @@ class MonitoringService:
         self.settings = Settings.load(config, environ=None, **settings)
         self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
         self._component = self.settings.service_name
-        self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], _recorder(self.settings))
+        self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], recorder_of(self.settings))
         spans = Spans(self.registry.incidents, enabled=not self.settings.disabled)
         self._operations = Operations(self.registry, self._report_exception, self._component, spans=spans)
         self._rate_limits = RateLimits(self.registry)
@@ -538,28 +535,6 @@ class MonitoringService:
         """Remove from the Pushgateway what was pushed, and push no more; arguments are those of ``push``."""
         return self._pushes_nowhere or self._pushing().delete(self._push_timeout(timeout_seconds))
 
-    # Grafana
-
-    async def create_grafana_dashboard(self, dashboard_data: Mapping[str, object]) -> str:
-        """Create a dashboard and return its uid."""
-        raise ExtraMissingError(GRAFANA_EXTRA.format("create_grafana_dashboard"))
-
-    async def update_grafana_dashboard(self, dashboard_uid: str, dashboard_data: Mapping[str, object]) -> None:
-        """Update a dashboard."""
-        raise ExtraMissingError(GRAFANA_EXTRA.format("update_grafana_dashboard"))
-
-    async def get_grafana_dashboard(self, dashboard_uid: str) -> dict[str, object]:
-        """Return a dashboard."""
-        raise ExtraMissingError(GRAFANA_EXTRA.format("get_grafana_dashboard"))
-
-    async def create_grafana_alert(self, alert_data: Mapping[str, object]) -> str:
-        """Create an alert rule and return its uid."""
-        raise ExtraMissingError(GRAFANA_EXTRA.format("create_grafana_alert"))
-
-    async def get_grafana_alerts(self) -> list[dict[str, object]]:
-        """Return all alert rules."""
-        raise ExtraMissingError(GRAFANA_EXTRA.format("get_grafana_alerts"))
-
     # Life
 
     def shutdown(self, timeout_seconds: float | None = None) -> None:
@@ -625,7 +600,7 @@ class MonitoringService:
     def _start_keeping_errors(self) -> None:
         settings = self.settings
         if settings.store_errors and not settings.offline:
-            opened = _open_store(settings, self.registry, self._corridor.recorder.scrubber)
+            opened = opened_store(settings, self.registry, self._corridor.recorder.scrubber)
             self._error_store = opened.store
             self._corridor.add_sink(opened.keep)
             with self.registry.incidents.contained("looking for errors that were left"):
@@ -716,47 +691,3 @@ class MonitoringService:
         found = self.registry.catalogue.nearest(str(metric_name))
         meant = f"; did you mean {found!r}?" if found else ""
         return f"no metric is called {metric_name!r}{meant} Declare your own with counter(), gauge() or histogram()"
-
-
-def open_error_store(settings: Settings) -> ErrorStore:
-    """Return the errors that a service of these settings keeps, without being that service.
-
-    Raises:
-        ConfigurationError: this system cannot keep errors, or the address is of no known database.
-        ExtraMissingError: the database needs a driver that is not installed.
-    """
-    return _open_store(settings, Registry(max_series=settings.max_series, strict=False), _scrubber(settings)).store
-
-
-def keeping_of(settings: Settings) -> Keeping:
-    """Return how errors are kept by these settings."""
-    from otel_monitoring.errors.opening import Keeping
-
-    return Keeping(
-        where=settings.store_errors if isinstance(settings.store_errors, str) else None,
-        state_folder=settings.state_dir,
-        spool_folder=settings.errors_spool_dir,
-        spool_bytes=settings.errors_spool_bytes,
-        per_second=settings.errors_per_second,
-        keep_days=settings.errors_keep_days,
-        keep_bytes=settings.errors_keep_bytes,
-    )
-
-
-def _open_store(settings: Settings, registry: Registry, scrubber: Scrubber) -> Opened:
-    from otel_monitoring.errors.opening import open_store
-
-    return open_store(keeping_of(settings), registry, scrubber)
-
-
-def _recorder(settings: Settings) -> Recorder:
-    origin = Origin(service=settings.service_name, host=platform.node(), release=settings.release)
-    return Recorder(origin, _scrubber(settings), with_locals=settings.errors_locals)
-
-
-def _scrubber(settings: Settings) -> Scrubber:
-    return Scrubber(
-        keys=[item for item in settings.scrub if not is_pattern(item)],
-        patterns=[item[1:-1] for item in settings.scrub if is_pattern(item)],
-        emails=settings.scrub_emails,
-    )

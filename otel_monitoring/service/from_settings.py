@@ -1,0 +1,61 @@
+"""What a service is made of, as its settings want it."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+from otel_monitoring.errors import Origin, Recorder
+from otel_monitoring.errors.secrecy.scrub import Scrubber
+from otel_monitoring.metrics import Registry
+from otel_monitoring.settings import Settings, is_pattern
+
+if TYPE_CHECKING:
+    from otel_monitoring.errors.opening import Keeping, Opened
+    from otel_monitoring.errors.store import ErrorStore
+
+
+def open_error_store(settings: Settings) -> ErrorStore:
+    """Return the errors that a service of these settings keeps, without being that service.
+
+    Raises:
+        ConfigurationError: this system cannot keep errors, or the address is of no known database.
+        ExtraMissingError: the database needs a driver that is not installed.
+    """
+    return opened_store(settings, Registry(max_series=settings.max_series, strict=False), _scrubber(settings)).store
+
+
+def keeping_of(settings: Settings) -> Keeping:
+    """Return how errors are kept by these settings."""
+    from otel_monitoring.errors.opening import Keeping
+
+    return Keeping(
+        where=settings.store_errors if isinstance(settings.store_errors, str) else None,
+        state_folder=settings.state_dir,
+        spool_folder=settings.errors_spool_dir,
+        spool_bytes=settings.errors_spool_bytes,
+        per_second=settings.errors_per_second,
+        keep_days=settings.errors_keep_days,
+        keep_bytes=settings.errors_keep_bytes,
+    )
+
+
+def opened_store(settings: Settings, registry: Registry, scrubber: Scrubber) -> Opened:
+    """Return the store of errors and the way into it, opened by these settings."""
+    from otel_monitoring.errors.opening import open_store
+
+    return open_store(keeping_of(settings), registry, scrubber)
+
+
+def recorder_of(settings: Settings) -> Recorder:
+    """Return what makes records of errors by these settings."""
+    origin = Origin(service=settings.service_name, host=platform.node(), release=settings.release)
+    return Recorder(origin, _scrubber(settings), with_locals=settings.errors_locals)
+
+
+def _scrubber(settings: Settings) -> Scrubber:
+    return Scrubber(
+        keys=[item for item in settings.scrub if not is_pattern(item)],
+        patterns=[item[1:-1] for item in settings.scrub if is_pattern(item)],
+        emails=settings.scrub_emails,
+    )
