@@ -37,6 +37,15 @@ def check_query(
     Raises:
         QueryError: the message says what is wrong and what would be right.
     """
+    parse_query(expr, where=where)
+
+
+def parse_query(expr: str, *, where: str) -> None:
+    """Refuse what is no PromQL; Grafana's variables may stand in it.
+
+    Raises:
+        QueryError: the message says where the grammar is left.
+    """
     try:
         promql_parser.parse(GRAFANA_VARIABLE.sub(".*", GRAFANA_DURATION.sub("5m", expr)))
     except ValueError as error:
