@@ -157,7 +157,9 @@ class UsualQueries:
         if operator is None:
             return _query(metric, selected, unit=metric.unit, by=(*metric.labels, "instance"), where=where, split=())
         if operator not in _COMBINE:
-            raise QueryError(f"metric {metric.name!r}: {operator!r} combines no series: use one of {', '.join(_COMBINE)}")
+            raise QueryError(
+                f"metric {metric.name!r}: {operator!r} combines no series: use one of {', '.join(_COMBINE)}"
+            )
         title = _COMBINE[operator] if combine else ""
         return _query(
             metric, f"{_sum(metric, by, operator)}({selected})", title=title, unit=metric.unit, by=by, where=where
@@ -286,5 +288,7 @@ def _split_text(labels: tuple[str, ...]) -> str:
 
 
 def _where_text(where: Where | None) -> str:
-    pairs = [f"{label} {value if isinstance(value, str) else ' or '.join(value)}" for label, value in (where or {}).items()]
+    pairs = [
+        f"{label} {value if isinstance(value, str) else ' or '.join(value)}" for label, value in (where or {}).items()
+    ]
     return f"({', '.join(pairs)})" if pairs else ""
