@@ -212,6 +212,6 @@ def _description_of(queries: Iterable[str | Query | Target]) -> str:
 def _parse(expr: str, *, where: str) -> None:
     # Without the extra nothing can parse; building a dashboard then says what is missing.
     if find_spec("promql_parser") is not None:
-        from otel_monitoring.grafana.check import parse_query
+        from otel_monitoring.grafana.promql import parse_query
 
         parse_query(expr, where=where)

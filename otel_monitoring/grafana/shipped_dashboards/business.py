@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Panel, Target
-from otel_monitoring.grafana.shipped_dashboards.promql import per_range, rise
+from otel_monitoring.grafana.shipped_dashboards.expressions import bound, per_range, rise
 from otel_monitoring.grafana.shipped_dashboards.uids import BUSINESS
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _selected_period(thresholds: Thresholds) -> Row:
             "Mean prospect score",
             Target(f"{per_range(SCORES)} / ({per_range(SCORED)} > 0)", "score"),
             kind="stat",
-            thresholds={thresholds.score: "yellow", 1.5 * thresholds.score: "green"},
+            thresholds={thresholds.prospect_score: "yellow", 1.5 * thresholds.prospect_score: "green"},
             base_color="red",
             description="Mean of every prospect scored in the period, not of the last ones.",
         ),
@@ -91,7 +91,7 @@ def _selected_period(thresholds: Thresholds) -> Row:
             Target(f"({per_range(ENGAGED)} / ({per_range(SENT)} > 0)) / {earlier} - 1", "change"),
             kind="stat",
             unit="percentunit",
-            thresholds={thresholds.engagement_ratio - 1: "yellow", 0: "green"},
+            thresholds={thresholds.engagement_rate_ratio - 1: "yellow", 0: "green"},
             base_color="red",
             empty="Nothing to compare with",
             description="Engagement per message against the period of the same length before, where that is stored.",
@@ -102,7 +102,7 @@ def _selected_period(thresholds: Thresholds) -> Row:
 def _scores(thresholds: Thresholds) -> Row:
     by = "platform, score_type"
     each = "{{platform}} {{score_type}}"
-    low = f'prospect_score_distribution_bucket{{platform=~"$platform", le="{thresholds.low_score}"}}'
+    low = f'prospect_score_distribution_bucket{{platform=~"$platform", {bound(thresholds.low_score)}}}'
     return Row(
         "Prospect scores",
         Panel(
@@ -141,7 +141,7 @@ def _scores(thresholds: Thresholds) -> Row:
             kind="bargauge",
             minimum=0,
             maximum=1,
-            thresholds={thresholds.score: "yellow", 1.5 * thresholds.score: "green"},
+            thresholds={thresholds.prospect_score: "yellow", 1.5 * thresholds.prospect_score: "green"},
             base_color="red",
             links=ONLY_PLATFORM,
             description="The latest score only, kept until the next: no measure of how prospects are.",
@@ -177,7 +177,7 @@ def _engagement(thresholds: Thresholds) -> Row:
             Target(f"max by ({by}) ({per_sent}) / ({last_week} > 0)", "{{platform}} {{metric_type}}"),
             unit="percentunit",
             minimum=0,
-            thresholds={thresholds.engagement_ratio: "transparent"},
+            thresholds={thresholds.engagement_rate_ratio: "transparent"},
             base_color="red",
             links=ONLY_PLATFORM,
             empty="Last week is not stored",

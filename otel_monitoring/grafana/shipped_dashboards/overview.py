@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Link, Panel, Target, ValueText
-from otel_monitoring.grafana.shipped_dashboards.promql import (
+from otel_monitoring.grafana.shipped_dashboards.expressions import (
     WHOLE_RANGE,
+    bound,
     per_range,
     per_second,
     quantile,
@@ -15,6 +16,7 @@ from otel_monitoring.grafana.shipped_dashboards.promql import (
     share,
     ten_largest,
 )
+from otel_monitoring.grafana.shipped_dashboards.thresholds import budget_of
 from otel_monitoring.grafana.shipped_dashboards.uids import OVERVIEW, SELF
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def overview(thresholds: Thresholds) -> Dashboard:
 
 
 def _right_now(thresholds: Thresholds) -> Row:
-    budget, slow_budget = thresholds.operation_budget, thresholds.slow_budget
+    budget, slow_budget = budget_of(thresholds.success_objective), budget_of(thresholds.latency_objective)
     return Row(
         "Right now",
         Panel(
@@ -87,7 +89,7 @@ def _right_now(thresholds: Thresholds) -> Row:
             Target(quantile(0.95, REQUEST_BUCKETS), "p95"),
             kind="stat",
             unit="s",
-            thresholds={0.4 * thresholds.latency_seconds: "yellow", thresholds.latency_seconds: "red"},
+            thresholds={0.4 * thresholds.request_latency_seconds: "yellow", thresholds.request_latency_seconds: "red"},
             description="95 % of requests finish within this time.",
         ),
         Panel(
@@ -216,7 +218,7 @@ def _traffic(thresholds: Thresholds) -> Row:
             ],
             unit="s",
             minimum=0,
-            thresholds={thresholds.latency_seconds: "red"},
+            thresholds={thresholds.request_latency_seconds: "red"},
             description="Percentiles of the time of requests. A diamond is one request: it leads to its trace.",
         ),
         Panel(
@@ -236,7 +238,7 @@ def _traffic(thresholds: Thresholds) -> Row:
             kind="table",
             unit="s",
             links=ONLY_ENDPOINT,
-            description=f"By endpoint: p95, number, and share over {thresholds.latency_seconds:g} s.",
+            description=f"By endpoint: p95, number, and share over {thresholds.latency_objective_seconds:g} s.",
         ),
         Panel(
             "Processing time p95 by operation",
@@ -384,7 +386,7 @@ def _objectives(thresholds: Thresholds) -> Row:
             [
                 Target(
                     f'max(job_component:operation_errors:ratio_rate{window}{{component=~"$component"}})'
-                    f" / {thresholds.operation_budget}",
+                    f" / {budget_of(thresholds.success_objective)}",
                     window,
                 )
                 for window in BURN_WINDOWS
@@ -396,12 +398,12 @@ def _objectives(thresholds: Thresholds) -> Row:
         Panel(
             "Latency budget burn",
             [
-                Target(f"max(job:slow_requests:ratio_rate{window}) / {thresholds.slow_budget}", window)
+                Target(f"max(job:slow_requests:ratio_rate{window}) / {budget_of(thresholds.latency_objective)}", window)
                 for window in BURN_WINDOWS
             ],
             minimum=0,
             thresholds=BURN_RATES,
-            description=f"The same for requests slower than {thresholds.latency_seconds:g} s.",
+            description=f"The same for requests slower than {thresholds.latency_objective_seconds:g} s.",
         ),
     )
 
@@ -434,4 +436,4 @@ def _telemetry_health() -> Row:
 
 
 def _in_time(thresholds: Thresholds) -> str:
-    return f'request_duration_seconds_bucket{{endpoint=~"$endpoint", le=~"{thresholds.latency_bounds}"}}'
+    return f'request_duration_seconds_bucket{{endpoint=~"$endpoint", {bound(thresholds.latency_objective_seconds)}}}'

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Panel, Target
-from otel_monitoring.grafana.shipped_dashboards.promql import mean, per_range, per_second, quantile, rise, share
+from otel_monitoring.grafana.shipped_dashboards.expressions import mean, per_range, per_second, quantile, rise, share
 from otel_monitoring.grafana.shipped_dashboards.uids import PLATFORM
 
 if TYPE_CHECKING:

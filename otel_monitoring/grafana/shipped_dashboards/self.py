@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Panel, Target, ValueText
-from otel_monitoring.grafana.shipped_dashboards.promql import per_range, per_second, ten_largest
+from otel_monitoring.grafana.shipped_dashboards.expressions import per_range, per_second, ten_largest
 from otel_monitoring.grafana.shipped_dashboards.uids import SELF
 
 SERIES = 'monitoring_series{metric=~"$metric"}'

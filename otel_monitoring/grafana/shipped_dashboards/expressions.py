@@ -54,6 +54,12 @@ def mean(histogram: str, matchers: str, by: str = "") -> str:
     return f"{per_second(taken, by)} / ({per_second(measured, by)} > 0)"
 
 
+def bound(value: float) -> str:
+    """Return the matcher of a bucket's bound, as both Prometheus 2 and 3 write it."""
+    written = f"{value:g}"
+    return f'le="{written}"' if "." in written else f'le=~"{written}([.]0)?"'
+
+
 def ten_largest(shown: str, by: str, *, of: str) -> str:
     """Return the ten series that are the largest over the whole range, the same at each point.
 
