@@ -6,9 +6,11 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Query
+from otel_monitoring.catalogue.usual import UsualQueries
 from otel_monitoring.exceptions import DashboardError, ExtraMissingError
 from otel_monitoring.grafana.panel import Link, Panel
 
@@ -27,6 +29,8 @@ DIGEST_LENGTH = 8
 
 _UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _DURATION = re.compile(r"\d+(ms|s|m|h|d|w)")
+NO_RECORDED: Mapping[str, frozenset[str]] = MappingProxyType({})
+
 _LIBRARIES = frozenset({"grafana_foundation_sdk", "promql_parser"})
 
 
@@ -36,7 +40,8 @@ class Row:
 
     Args:
         title: the heading.
-        panels: panels, or a metric's own queries, each of which becomes one.
+        panels: panels, a metric's own queries such as ``JOBS.rate(by="queue")``, or metrics, which show
+            what is usual for their kind.
         collapsed: show the heading alone until it is clicked on.
 
     Raises:
@@ -47,7 +52,7 @@ class Row:
     panels: tuple[Panel, ...]
     collapsed: bool = False
 
-    def __init__(self, title: str, *panels: Panel | Query, collapsed: bool = False) -> None:
+    def __init__(self, title: str, *panels: Panel | Query | UsualQueries, collapsed: bool = False) -> None:
         put = object.__setattr__
         put(self, "title", title)
         put(self, "panels", tuple(_panel(panel, row=title) for panel in panels))
@@ -118,7 +123,13 @@ class Dashboard:
         """All panels, in their order."""
         return tuple(panel for row in self.rows for panel in row.panels)
 
-    def build(self, catalogue: Catalogue, *, recorded: Mapping[str, frozenset[str]] | None = None) -> dict[str, object]:
+    def build(
+        self,
+        catalogue: Catalogue,
+        *,
+        recorded: Mapping[str, frozenset[str]] = NO_RECORDED,
+        foreign: Iterable[str] = (),
+    ) -> dict[str, object]:
         """Return what Grafana's API and its files take, after every query was checked.
 
         It is the classic form, without ``id`` and ``version``, the same for the same dashboard.
@@ -126,6 +137,7 @@ class Dashboard:
         Args:
             catalogue: the metrics that queries may name.
             recorded: the series that recording rules make, by name, with their labels.
+            foreign: names of others' metrics that are allowed; ``*`` stands for any text.
 
         Raises:
             QueryError: a query names what is not there.
@@ -137,10 +149,11 @@ class Dashboard:
             from otel_monitoring.grafana.check import check_query
         except ModuleNotFoundError as missing:
             raise _without_extra(missing) from None
+        others = tuple(foreign)
         for panel in self.panels:
+            where = f"dashboard {self.title!r}, panel {panel.title!r}"
             for target in panel.targets:
-                where = f"dashboard {self.title!r}, panel {panel.title!r}"
-                check_query(target.expr, catalogue, where=where, recorded=recorded or {})
+                check_query(target.expr, catalogue, where=where, recorded=recorded, foreign=others)
         return assemble(self, catalogue)
 
     def _problems(self) -> Iterator[str]:
@@ -183,6 +196,8 @@ def link_to(uid: str, label: str, *, title: str = "") -> Link:
 
 
 def _panel(panel: object, *, row: str) -> Panel:
+    if isinstance(panel, UsualQueries):
+        return _panel(panel.usual(), row=row)
     if isinstance(panel, Query):
         return Panel(panel.title, panel)
     if not isinstance(panel, Panel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from otel_monitoring.catalogue import bound_text
+
 STEP = "[$__rate_interval]"
 """From one point to the next, as Grafana reckons it for rates."""
 
@@ -55,9 +57,8 @@ def mean(histogram: str, matchers: str, by: str = "") -> str:
 
 
 def bound(value: float) -> str:
-    """Return the matcher of a bucket's bound, as both Prometheus 2 and 3 write it."""
-    written = f"{value:g}"
-    return f'le="{written}"' if "." in written else f'le=~"{written}([.]0)?"'
+    """Return the matcher that selects a histogram's bucket."""
+    return f'le="{bound_text(value)}"'
 
 
 def ten_largest(shown: str, by: str, *, of: str) -> str:
