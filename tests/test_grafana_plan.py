@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_monitoring.grafana.desired import Desired, DesiredDashboard, DesiredGroup, Folder
+from otel_monitoring.grafana.desired import Desired, DesiredDashboard
 from otel_monitoring.grafana.differences import ABSENT, Difference, differences
-from otel_monitoring.grafana.found import Found, FoundDashboard, FoundGroup
+from otel_monitoring.grafana.found import Folder, FoundDashboard, RuleGroup
 from otel_monitoring.grafana.normal_form import duration_seconds, normal_dashboard, normal_rule
-from otel_monitoring.grafana.ownership import signed_dashboard
+from otel_monitoring.grafana.ownership import signed_dashboard, signed_group
 from otel_monitoring.grafana.plan import RENEWED, Action, Plan, Step, make_plan
+from otel_monitoring.grafana.present import Present
 
-FOLDER = Folder("monitoring", "Monitoring")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = Folder(uid="monitoring", title="Monitoring")
 PANEL = {"id": 1, "title": "Errors", "type": "timeseries", "targets": [{"refId": "A", "expr": "up"}]}
 MODEL: dict[str, Any] = {"title": "Jobs", "tags": ["jobs"], "panels": [PANEL], "schemaVersion": 39}
 RULE: dict[str, Any] = {
@@ -26,7 +31,7 @@ RULE: dict[str, Any] = {
 }
 
 
-def desired(*dashboards: DesiredDashboard, groups: tuple[DesiredGroup, ...] = ()) -> Desired:
+def desired(*dashboards: DesiredDashboard, groups: tuple[RuleGroup, ...] = ()) -> Desired:
     """Return what shall be."""
     return Desired(FOLDER, dashboards, groups)
 
@@ -36,26 +41,39 @@ def dashboard(**changes: object) -> DesiredDashboard:
     return DesiredDashboard("jobs", {**MODEL, **changes})
 
 
-def group(*rules: dict[str, Any], title: str = "jobs", interval: int = 60) -> DesiredGroup:
+def group(*rules: dict[str, Any], title: str = "jobs", interval: int = 60) -> RuleGroup:
     """Return a group that shall be."""
-    return DesiredGroup(title, interval, rules or (RULE,))
+    return rule_group(*(rules or (RULE,)), name=title, interval=interval)
 
 
-def found(*dashboards: FoundDashboard, groups: tuple[FoundGroup, ...] = ()) -> Found:
+def rule_group(
+    *rules: Mapping[str, Any], name: str = "jobs", folder: str = FOLDER.uid, interval: int = 60
+) -> RuleGroup:
+    """Return a group."""
+    return RuleGroup(folder_uid=folder, name=name, interval_seconds=interval, rules=rules)
+
+
+def other(spec: dict[str, Any], uid: str = "jobs", folder: str = FOLDER.uid, **more: Any) -> FoundDashboard:
+    """Return a dashboard that is there."""
+    return FoundDashboard(uid=uid, folder_uid=folder, spec=spec, **more)
+
+
+def found(
+    *dashboards: FoundDashboard, groups: tuple[RuleGroup, ...] = (), from_files: frozenset[str] = frozenset()
+) -> Present:
     """Return what is there."""
-    return Found(FOLDER, {one.uid: one for one in dashboards}, groups)
+    return Present(FOLDER, {one.uid: one for one in dashboards}, groups, from_files)
 
 
 def stored(one: DesiredDashboard, folder: str = FOLDER.uid, **changes: object) -> FoundDashboard:
     """Return a dashboard as we have written it, and as it was changed since."""
-    model = {**signed_dashboard(one.model, folder_uid=folder), **changes}
-    return FoundDashboard(one.uid, folder, model)
+    return other({**signed_dashboard(one.spec, folder_uid=folder), **changes}, one.uid, folder)
 
 
-def stored_group(one: DesiredGroup, *added: dict[str, Any], **changes: object) -> FoundGroup:
+def stored_group(one: RuleGroup, *added: dict[str, Any], **changes: object) -> RuleGroup:
     """Return a group as we have written it, and as its rules were changed since."""
-    rules = [{**rule, **changes} for rule in one.body(FOLDER.uid)["rules"]]  # type: ignore[attr-defined]
-    return FoundGroup(one.title, FOLDER.uid, one.interval_seconds, (*rules, *added))
+    rules = [{**rule, **changes} for rule in signed_group(one).rules]
+    return replace(one, rules=(*rules, *added))
 
 
 def only(plan: Plan) -> Step:
@@ -66,7 +84,7 @@ def only(plan: Plan) -> Step:
 
 def test_what_is_missing_is_created_the_folder_first() -> None:
     """In an empty Grafana all is to be created, in the order in which it can be."""
-    plan = make_plan(desired(dashboard(), groups=(group(),)), Found())
+    plan = make_plan(desired(dashboard(), groups=(group(),)), Present())
     assert [(step.kind, step.uid, step.action) for step in plan.steps] == [
         ("folder", "monitoring", "create"),
         ("dashboard", "jobs", "create"),
@@ -99,7 +117,7 @@ def test_what_somebody_changed_since_is_refused_and_shown(there: str) -> None:
     """A dashboard changed or moved in Grafana is not replaced without being told to."""
     changed = stored(dashboard(), title="Mine") if there == "model" else stored(dashboard())
     if there == "folder":
-        changed = FoundDashboard(changed.uid, "elsewhere", changed.model)
+        changed = replace(changed, folder_uid="elsewhere")
     step = only(make_plan(desired(dashboard()), found(changed)))
     assert step.action is Action.REFUSED
     assert "--overwrite" in step.reason
@@ -115,35 +133,32 @@ def test_a_change_that_the_code_took_over_renews_the_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("theirs", "said"),
     [
-        (FoundDashboard("jobs", FOLDER.uid, MODEL), "add the tag"),
-        (FoundDashboard("jobs", FOLDER.uid, {"tags": ["otel-monitoring"]}, managed_by="file"), "managed by file"),
+        (other(MODEL), "add the tag"),
+        (other({"tags": ["otel-monitoring"]}, provisioned="file"), "managed by file"),
     ],
     ids=["without our tag", "from a file"],
 )
-def test_a_dashboard_of_others_is_never_replaced(other: FoundDashboard, said: str) -> None:
+def test_a_dashboard_of_others_is_never_replaced(theirs: FoundDashboard, said: str) -> None:
     """Not even with overwriting: it is not ours."""
-    step = only(make_plan(desired(dashboard()), found(other), overwrite=True))
+    step = only(make_plan(desired(dashboard()), found(theirs), overwrite=True))
     assert step.action is Action.REFUSED
     assert said in step.reason
 
 
 def test_a_dashboard_kept_in_a_newer_form_needs_overwriting() -> None:
     """A write in the older form would lose what only the newer one can hold."""
-    there = stored(dashboard())
-    newer = FoundDashboard(there.uid, there.folder_uid, there.model, newer_schema=True)
+    newer = replace(stored(dashboard()), stored_schema="v2beta1")
     step = only(make_plan(desired(dashboard(title="New")), found(newer)))
     assert step.action is Action.REFUSED
 
 
 def test_what_is_no_longer_wanted_is_left_unless_pruning() -> None:
     """Pruning removes what is ours in the folder: no more than that."""
-    ours, others = stored(dashboard()), FoundDashboard("other", FOLDER.uid, {"title": "Other"})
-    moved = FoundDashboard("moved", "elsewhere", ours.model)
-    there = found(
-        ours, others, moved, groups=(stored_group(group()), FoundGroup("theirs", FOLDER.uid, 60, ({"uid": "x"},)))
-    )
+    ours, theirs = stored(dashboard()), other({"title": "Other", "tags": ["otel-monitoring"]}, "other")
+    moved = replace(ours, uid="moved", folder_uid="elsewhere")
+    there = found(ours, theirs, moved, groups=(stored_group(group()), rule_group({"uid": "x"}, name="theirs")))
     left = make_plan(desired(), there)
     assert [(step.uid, step.action) for step in left.steps[1:]] == [("jobs", Action.LEFT), ("jobs", Action.LEFT)]
     assert left.changes == ()
@@ -187,7 +202,7 @@ def test_a_rule_that_somebody_changed_since_is_refused(change: dict[str, Any]) -
 def test_an_interval_that_somebody_changed_since_is_refused() -> None:
     """How often a group is evaluated is part of what we wrote."""
     written = stored_group(group())
-    slower = FoundGroup(written.title, written.folder_uid, 120, written.rules)
+    slower = replace(written, interval_seconds=120)
     step = only(make_plan(desired(groups=(group(),)), found(groups=(slower,))))
     assert (step.action, step.differences) == (Action.REFUSED, (Difference("interval", 120, 60),))
 
@@ -201,16 +216,20 @@ def test_a_rule_that_somebody_added_is_no_difference() -> None:
 @pytest.mark.parametrize(
     ("there", "said"),
     [
-        (FoundGroup("jobs", FOLDER.uid, 60, ({"uid": "other"},)), "not ours has this name"),
-        (FoundGroup("jobs", FOLDER.uid, 60, (RULE,)), "have the uids of yours"),
-        (FoundGroup("other", "elsewhere", 60, (RULE,)), "is in the group 'other'"),
-        (FoundGroup("jobs", FOLDER.uid, 60, (RULE,), from_file=True), "provisioned from a file"),
+        (rule_group({"uid": "other"}), "not ours has this name"),
+        (rule_group(RULE), "have the uids of yours"),
+        (rule_group(RULE, name="other", folder="elsewhere"), "is in the group 'other'"),
+        (rule_group({"uid": "from-file"}), "provisioned from a file"),
     ],
     ids=["name", "uid", "uid elsewhere", "file"],
 )
-def test_a_group_of_others_is_never_replaced(there: FoundGroup, said: str) -> None:
+def test_a_group_of_others_is_never_replaced(there: RuleGroup, said: str) -> None:
     """Neither by its name nor by the uids of its rules, not even with overwriting."""
-    step = only(make_plan(desired(groups=(group(),)), found(groups=(there,)), overwrite=True))
+    step = only(
+        make_plan(
+            desired(groups=(group(),)), found(groups=(there,), from_files=frozenset({"from-file"})), overwrite=True
+        )
+    )
     assert step.action is Action.REFUSED
     assert said in step.reason
 
@@ -226,7 +245,7 @@ def test_a_rule_that_the_code_moves_to_another_group_is_a_change() -> None:
 def test_a_rule_that_somebody_moved_is_refused() -> None:
     """A rule found in a group where we did not put it was put there by somebody."""
     (rule,) = stored_group(group()).rules
-    there = found(groups=(FoundGroup("theirs", "elsewhere", 60, (rule,)),))
+    there = found(groups=(rule_group(rule, name="theirs", folder="elsewhere"),))
     assert only(make_plan(desired(groups=(group(),)), there)).action is Action.REFUSED
 
 

@@ -1,19 +1,23 @@
 """What is ours in a Grafana, and whether it still is as we wrote it.
 
-A dashboard of ours has the tag ``otel-monitoring``, a rule an annotation; beside it stands a digest of what was
-written, so that a change made in the user interface since is seen.  Tags and annotations survive being saved there.
+What plan and apply write carries a digest of itself, a dashboard in a tag, a rule in an annotation: both survive
+being saved in the user interface, and a change made there is seen.  A dashboard with the tag ``otel-monitoring``
+alone is ours too, yet nobody knows what was written.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from otel_monitoring.grafana.normal_form import Json, normal_dashboard, normal_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from otel_monitoring.grafana.found import FoundDashboard, RuleGroup
 
 OWNER_TAG = "otel-monitoring"
 WRITTEN_TAG = "written:"
@@ -23,80 +27,90 @@ WRITTEN_ANNOTATION = "__otel_monitoring_written__"
 _DIGEST_DIGITS = 12
 
 
-def is_our_dashboard(model: Mapping[str, object]) -> bool:
+def is_our_dashboard(spec: Mapping[str, object]) -> bool:
     """Tell whether a dashboard has our tag."""
-    return OWNER_TAG in _tags(model)
+    return OWNER_TAG in _tags(spec)
+
+
+def is_written_dashboard(spec: Mapping[str, object]) -> bool:
+    """Tell whether a dashboard was written by apply, whatever became of it since."""
+    return is_our_dashboard(spec) and any(tag.startswith(WRITTEN_TAG) for tag in _tags(spec))
 
 
 def is_our_rule(rule: Mapping[str, object]) -> bool:
-    """Tell whether a rule has our mark."""
+    """Tell whether a rule was written by apply, whatever became of it since."""
     return WRITTEN_ANNOTATION in _annotations(rule)
 
 
-def signed_dashboard(model: Mapping[str, object], *, folder_uid: str) -> Json:
+def signed_dashboard(spec: Mapping[str, object], *, folder_uid: str) -> Json:
     """Return a dashboard with our tags, the digest of itself among them."""
-    digest = dashboard_digest(model, folder_uid=folder_uid)
-    return {**model, "tags": [*unsigned_tags(model), OWNER_TAG, f"{WRITTEN_TAG}{digest}"]}
+    digest = _dashboard_digest(spec, folder_uid)
+    return {**spec, "tags": [*unsigned_tags(spec), OWNER_TAG, f"{WRITTEN_TAG}{digest}"]}
 
 
-def signed_rule(rule: Mapping[str, object], *, place: object) -> Json:
-    """Return a rule with our mark.
+def signed_group(group: RuleGroup, *, kept: Sequence[Mapping[str, object]] = ()) -> RuleGroup:
+    """Return a group whose rules carry our mark.
 
     Args:
-        rule: as it shall be.
-        place: what says where it stands and how often it is evaluated.
+        group: as it shall be.
+        kept: rules that others have added to it; they follow, as they are.
     """
-    digest = rule_digest(rule, place=place)
-    return {**rule, "annotations": {**_annotations(rule), WRITTEN_ANNOTATION: digest}}
+    signed = (
+        {**rule, "annotations": {**_annotations(rule), WRITTEN_ANNOTATION: _rule_digest(rule, group)}}
+        for rule in group.rules
+    )
+    return replace(group, rules=(*signed, *kept))
 
 
-def is_as_written_dashboard(model: Mapping[str, object], *, folder_uid: str) -> bool:
+def is_dashboard_as_written(dashboard: FoundDashboard) -> bool:
     """Tell whether a dashboard is as we left it."""
-    written = [tag.removeprefix(WRITTEN_TAG) for tag in _tags(model) if tag.startswith(WRITTEN_TAG)]
-    return written == [dashboard_digest(model, folder_uid=folder_uid)]
+    written = [tag.removeprefix(WRITTEN_TAG) for tag in _tags(dashboard.spec) if tag.startswith(WRITTEN_TAG)]
+    return written == [_dashboard_digest(dashboard.spec, dashboard.folder_uid)]
 
 
-def is_as_written_rule(rule: Mapping[str, object], *, place: object) -> bool:
+def is_rule_as_written(rule: Mapping[str, object], group: RuleGroup) -> bool:
     """Tell whether a rule is as we left it, and where."""
-    return _annotations(rule).get(WRITTEN_ANNOTATION) == rule_digest(rule, place=place)
+    return _annotations(rule).get(WRITTEN_ANNOTATION) == _rule_digest(rule, group)
 
 
-def dashboard_digest(model: Mapping[str, object], *, folder_uid: str) -> str:
-    """Return the digest of a dashboard and the folder it is in, whatever digest it carries."""
-    return _digest([folder_uid, unsigned_dashboard(model)])
-
-
-def rule_digest(rule: Mapping[str, object], *, place: object) -> str:
-    """Return the digest of a rule and its place, whatever digest it carries."""
-    return _digest([place, unsigned_rule(rule)])
-
-
-def unsigned_dashboard(model: Mapping[str, object]) -> Json:
+def unsigned_dashboard(spec: Mapping[str, object]) -> Json:
     """Return what a dashboard shows, without our tags."""
-    return normal_dashboard({**model, "tags": sorted(unsigned_tags(model))})
+    return normal_dashboard({**spec, "tags": sorted(unsigned_tags(spec))})
 
 
 def unsigned_rule(rule: Mapping[str, object]) -> Json:
     """Return what a rule does, without our mark."""
-    kept = {name: text for name, text in _annotations(rule).items() if name != WRITTEN_ANNOTATION}
-    return normal_rule({**rule, "annotations": kept})
+    return normal_rule({**rule, "annotations": unsigned_annotations(rule)})
 
 
-def unsigned_tags(model: Mapping[str, object]) -> list[str]:
+def unsigned_tags(spec: Mapping[str, object]) -> list[str]:
     """Return the tags of a dashboard that are not ours."""
-    return [tag for tag in _tags(model) if tag != OWNER_TAG and not tag.startswith(WRITTEN_TAG)]
+    return [tag for tag in _tags(spec) if tag != OWNER_TAG and not tag.startswith(WRITTEN_TAG)]
 
 
-def _tags(model: Mapping[str, object]) -> list[str]:
-    tags = model.get("tags")
+def unsigned_annotations(rule: Mapping[str, object]) -> Json:
+    """Return the annotations of a rule that are not ours."""
+    return {name: text for name, text in _annotations(rule).items() if name != WRITTEN_ANNOTATION}
+
+
+def _dashboard_digest(spec: Mapping[str, object], folder_uid: str) -> str:
+    return _digest([folder_uid, unsigned_dashboard(spec)])
+
+
+def _rule_digest(rule: Mapping[str, object], group: RuleGroup) -> str:
+    return _digest([group.folder_uid, group.name, group.interval_seconds, unsigned_rule(rule)])
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
+
+
+def _tags(spec: Mapping[str, object]) -> list[str]:
+    tags = spec.get("tags")
     return [tag for tag in cast("list[object]", tags) if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
 def _annotations(rule: Mapping[str, object]) -> Json:
     annotations = rule.get("annotations")
     return cast("Json", annotations) if isinstance(annotations, dict) else {}
-
-
-def _digest(content: object) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from otel_monitoring.grafana.differences import Difference, differences
 from otel_monitoring.grafana.ownership import (
     OWNER_TAG,
-    is_as_written_dashboard,
+    is_dashboard_as_written,
     is_our_dashboard,
     is_our_rule,
+    is_rule_as_written,
+    is_written_dashboard,
     unsigned_dashboard,
     unsigned_rule,
 )
@@ -19,9 +21,10 @@ from otel_monitoring.grafana.ownership import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from otel_monitoring.grafana.desired import Desired, DesiredDashboard, DesiredGroup, Folder
-    from otel_monitoring.grafana.found import Found, FoundDashboard, FoundGroup
+    from otel_monitoring.grafana.desired import Desired, DesiredDashboard
+    from otel_monitoring.grafana.found import Folder, FoundDashboard, RuleGroup
     from otel_monitoring.grafana.normal_form import Json
+    from otel_monitoring.grafana.present import Present
 
 RENEWED = "it holds what the code says; only the mark of what was written is renewed"
 
@@ -87,21 +90,21 @@ class Plan:
         return sum(step.action is action for step in self.steps)
 
 
-def make_plan(desired: Desired, found: Found, *, overwrite: bool = False, prune: bool = False) -> Plan:
+def make_plan(desired: Desired, present: Present, *, overwrite: bool = False, prune: bool = False) -> Plan:
     """Compare what shall be with what is there.
 
     Args:
         desired: what shall be.
-        found: what is there.
+        present: what is there.
         overwrite: replace what was changed in Grafana since it was written.
-        prune: remove what is ours in the folder and no longer wanted.
+        prune: remove what we wrote in the folder and is no longer wanted.
     """
     steps = (
-        _folder_step(desired.folder, found.folder),
-        *(_dashboard_step(one, found.dashboards.get(one.uid), desired.folder) for one in desired.dashboards),
-        *(_group_step(one, found, desired.folder) for one in desired.groups),
-        *_left_dashboards(desired, found, prune=prune),
-        *_left_groups(desired, found, prune=prune),
+        _folder_step(desired.folder, present.folder),
+        *(_dashboard_step(one, present.dashboards.get(one.uid), desired.folder) for one in desired.dashboards),
+        *(_group_step(one, present) for one in desired.groups),
+        *_left_dashboards(desired, present, prune=prune),
+        *_left_groups(desired, present, prune=prune),
     )
     return Plan(tuple(_overwriting(step) if overwrite else step for step in steps))
 
@@ -132,19 +135,19 @@ def _dashboard_step(dashboard: DesiredDashboard, found: FoundDashboard | None, f
         return Step(*named, Action.CREATE)
     if refusal := _not_ours(found):
         return Step(*named, Action.REFUSED, reason=refusal)
-    differing = differences(_shown(found.folder_uid, found.model), _shown(folder.uid, dashboard.model))
-    as_written = is_as_written_dashboard(found.model, folder_uid=found.folder_uid)
+    differing = differences(_shown(found.folder_uid, found.spec), _shown(folder.uid, dashboard.spec))
+    as_written = is_dashboard_as_written(found)
     if not differing:
         return Step(*named, Action.UNCHANGED) if as_written else Step(*named, Action.CHANGE, reason=RENEWED)
-    if as_written and not found.newer_schema:
+    if as_written and not found.stored_schema:
         return Step(*named, Action.CHANGE, differing)
     return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("dashboard"))
 
 
 def _not_ours(found: FoundDashboard) -> str:
-    if found.managed_by:
-        return f"it is managed by {found.managed_by}: change it there, or give yours another uid"
-    if not is_our_dashboard(found.model):
+    if found.provisioned:
+        return f"it is managed by {found.provisioned}: change it there, or give yours another uid"
+    if not is_our_dashboard(found.spec):
         return (
             f"a dashboard that is not ours has this uid: give yours another, "
             f"or add the tag {OWNER_TAG!r} to that one to hand it over"
@@ -152,8 +155,8 @@ def _not_ours(found: FoundDashboard) -> str:
     return ""
 
 
-def _shown(folder_uid: str, model: Mapping[str, object]) -> Json:
-    return {"folder": folder_uid, **unsigned_dashboard(model)}
+def _shown(folder_uid: str, spec: Mapping[str, object]) -> Json:
+    return {"folder": folder_uid, **unsigned_dashboard(spec)}
 
 
 def _changed_since(what: str) -> str:
@@ -163,95 +166,94 @@ def _changed_since(what: str) -> str:
     )
 
 
-def _group_step(group: DesiredGroup, found: Found, folder: Folder) -> Step:
-    named = (Kind.GROUP, group.title, group.title)
-    there = found.group(folder.uid, group.title)
-    elsewhere = tuple(_elsewhere(group, found, there))
-    if refusal := _foreign_rules(group, there, elsewhere):
+Placed = tuple["RuleGroup", "Mapping[str, object]"]
+"""A rule, after the group that it is in."""
+
+
+def _group_step(group: RuleGroup, present: Present) -> Step:
+    named = (Kind.GROUP, group.name, group.name)
+    there = present.group(group.folder_uid, group.name)
+    elsewhere = tuple(_elsewhere(group, present))
+    if refusal := _foreign_rules(group, there, elsewhere, present):
         return Step(*named, Action.REFUSED, reason=refusal)
     if there is None and not elsewhere:
         return Step(*named, Action.CREATE)
-    differing = differences(_found_rules(there, elsewhere), _desired_rules(group, folder))
-    written = [one.is_as_written(rule) for one, rule in (*_rules_of(there), *elsewhere) if is_our_rule(rule)]
+    ours = (*_our_rules(there), *elsewhere)
+    differing = differences(_rules(there, ours), _rules(group, ((group, rule) for rule in group.rules)))
+    as_written = all(is_rule_as_written(rule, one) for one, rule in ours)
     if not differing:
-        return Step(*named, Action.UNCHANGED) if all(written) else Step(*named, Action.CHANGE, reason=RENEWED)
-    if all(written):
+        return Step(*named, Action.UNCHANGED) if as_written else Step(*named, Action.CHANGE, reason=RENEWED)
+    if as_written:
         return Step(*named, Action.CHANGE, differing)
     return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("group"))
 
 
-def _rules_of(group: FoundGroup | None) -> Iterator[tuple[FoundGroup, Mapping[str, object]]]:
+def _our_rules(group: RuleGroup | None) -> Iterator[Placed]:
     if group is not None:
-        for rule in group.rules:
-            yield group, rule
+        yield from ((group, rule) for rule in group.rules if is_our_rule(rule))
 
 
-def _elsewhere(
-    group: DesiredGroup, found: Found, there: FoundGroup | None
-) -> Iterator[tuple[FoundGroup, Mapping[str, object]]]:
+def _elsewhere(group: RuleGroup, present: Present) -> Iterator[Placed]:
     """Give the rules that this group shall hold and another holds: a write would move them."""
-    wanted = {rule.get("uid") for rule in group.rules}
-    for other in found.groups:
-        if other is not there:
+    wanted = _uids(group)
+    for other in present.groups:
+        if (other.folder_uid, other.name) != (group.folder_uid, group.name):
             yield from ((other, rule) for rule in other.rules if rule.get("uid") in wanted)
 
 
-def _foreign_rules(
-    group: DesiredGroup, there: FoundGroup | None, elsewhere: Iterable[tuple[FoundGroup, Mapping[str, object]]]
-) -> str:
+def _foreign_rules(group: RuleGroup, there: RuleGroup | None, elsewhere: Iterable[Placed], present: Present) -> str:
+    """Say which rules are not ours to replace."""
     for other, rule in elsewhere:
-        if not is_our_rule(rule) or other.from_file:
-            return f"the rule {rule.get('uid')!r} is in the group {other.title!r} and not ours: give yours another uid"
+        if not is_our_rule(rule) or rule.get("uid") in present.from_files:
+            return f"the rule {rule.get('uid')!r} is in the group {other.name!r} and not ours: give yours another uid"
     if there is None:
         return ""
-    if there.from_file:
+    if present.is_from_file(there):
         return "it is provisioned from a file: change it there, or give yours another name"
-    wanted = {rule.get("uid") for rule in group.rules}
-    taken = [str(rule.get("uid")) for rule in there.others if rule.get("uid") in wanted]
+    taken = sorted(_uids(group) & {rule.get("uid") for rule in there.rules if not is_our_rule(rule)}, key=str)
     if taken:
-        return f"it holds rules that are not ours and have the uids of yours: {', '.join(taken)}"
-    if not there.ours:
+        return f"it holds rules that are not ours and have the uids of yours: {', '.join(map(str, taken))}"
+    if not any(map(is_our_rule, there.rules)):
         return "a group that is not ours has this name in the folder: give yours another name"
     return ""
 
 
-def _desired_rules(group: DesiredGroup, folder: Folder) -> Json:
-    place = group.place(folder.uid)
-    rules = {str(rule.get("uid")): {**unsigned_rule(rule), "group": group.title} for rule in group.rules}
-    return {"interval": place["interval"], "rules": rules}
+def _uids(group: RuleGroup) -> set[object]:
+    return {rule.get("uid") for rule in group.rules}
 
 
-def _found_rules(there: FoundGroup | None, elsewhere: Iterable[tuple[FoundGroup, Mapping[str, object]]]) -> Json:
-    ours = [*((there, rule) for rule in there.ours), *elsewhere] if there else list(elsewhere)
-    rules = {str(rule.get("uid")): {**unsigned_rule(rule), "group": group.title} for group, rule in ours}
-    interval = {} if there is None else {"interval": there.interval_seconds}
-    return {**interval, "rules": rules}
+def _rules(group: RuleGroup | None, rules: Iterable[Placed]) -> Json:
+    interval = {} if group is None else {"interval": group.interval_seconds}
+    return {**interval, "rules": {str(rule.get("uid")): _placed(one, rule) for one, rule in rules}}
 
 
-def _left_dashboards(desired: Desired, found: Found, *, prune: bool) -> Iterator[Step]:
+def _placed(group: RuleGroup, rule: Mapping[str, object]) -> Json:
+    return {**unsigned_rule(rule), "folder": group.folder_uid, "group": group.name}
+
+
+def _left_dashboards(desired: Desired, present: Present, *, prune: bool) -> Iterator[Step]:
     wanted = {dashboard.uid for dashboard in desired.dashboards}
-    for dashboard in found.dashboards.values():
-        if dashboard.uid in wanted or _not_ours(dashboard) or dashboard.folder_uid != desired.folder.uid:
-            continue
-        named = (Kind.DASHBOARD, dashboard.uid, dashboard.title)
-        as_written = is_as_written_dashboard(dashboard.model, folder_uid=dashboard.folder_uid)
-        yield _left_step(named, as_written=as_written, prune=prune)
+    for found in present.dashboards.values():
+        ours = is_written_dashboard(found.spec) and not found.provisioned and found.folder_uid == desired.folder.uid
+        if ours and found.uid not in wanted:
+            named = (Kind.DASHBOARD, found.uid, found.title)
+            yield _left_step(named, as_written=is_dashboard_as_written(found), prune=prune)
 
 
-def _left_groups(desired: Desired, found: Found, *, prune: bool) -> Iterator[Step]:
-    wanted = {group.title for group in desired.groups}
-    moved = {rule.get("uid") for group in desired.groups for rule in group.rules}
-    for group in found.groups:
-        ours = [rule for rule in group.ours if rule.get("uid") not in moved]
-        if group.folder_uid != desired.folder.uid or group.title in wanted or group.from_file or not ours:
-            continue
-        as_written = all(map(group.is_as_written, ours))
-        yield _left_step((Kind.GROUP, group.title, group.title), as_written=as_written, prune=prune)
+def _left_groups(desired: Desired, present: Present, *, prune: bool) -> Iterator[Step]:
+    wanted = {group.name for group in desired.groups}
+    moved = {uid for group in desired.groups for uid in _uids(group)}
+    for group in present.groups:
+        ours = [rule for _, rule in _our_rules(group) if rule.get("uid") not in moved]
+        left = group.folder_uid == desired.folder.uid and group.name not in wanted
+        if left and ours and not present.is_from_file(group):
+            as_written = all(is_rule_as_written(rule, group) for rule in ours)
+            yield _left_step((Kind.GROUP, group.name, group.name), as_written=as_written, prune=prune)
 
 
 def _left_step(named: tuple[Kind, str, str], *, as_written: bool, prune: bool) -> Step:
     if not prune:
-        return Step(*named, Action.LEFT, reason="it is ours and no longer wanted: `--prune` removes it")
+        return Step(*named, Action.LEFT, reason="we wrote it and it is no longer wanted: `--prune` removes it")
     if as_written:
         return Step(*named, Action.PRUNE)
     reason = "somebody changed it in Grafana since it was written: `--overwrite` removes it all the same"
