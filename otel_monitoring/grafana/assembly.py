@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Kind
 from otel_monitoring.exceptions import DashboardError
-from otel_monitoring.grafana.dashboard import TAG, Variable
+from otel_monitoring.grafana.dashboard import DEPLOYMENT_TAG, TAG, Variable
 from otel_monitoring.grafana.drawing import DATASOURCE, draw
 from otel_monitoring.grafana.foundation import (
     JSONEncoder,
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from otel_monitoring.catalogue import Catalogue
     from otel_monitoring.grafana.dashboard import Dashboard, Row
     from otel_monitoring.grafana.panel import Link, Panel
-
-DEPLOYMENT_TAG = "deployment"
-"""Of the annotations in Grafana that say that a version went out."""
 
 FOUND_BY = "monitoring_series"
 """Every service of ours shows it, and nothing else does: where jobs and instances are found."""

@@ -25,6 +25,9 @@ UID_LENGTH = 40
 TAG = "otel-monitoring"
 """What dashboards carry, so that they find each other."""
 
+DEPLOYMENT_TAG = "deployment"
+"""Of the annotations in Grafana that say that a version went out; dashboards mark them."""
+
 DIGEST_LENGTH = 8
 
 _UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -128,7 +131,6 @@ class Dashboard:
         catalogue: Catalogue,
         *,
         recorded: Mapping[str, frozenset[str]] = NO_RECORDED,
-        foreign: Iterable[str] = (),
     ) -> dict[str, object]:
         """Return what Grafana's API and its files take, after every query was checked.
 
@@ -137,7 +139,6 @@ class Dashboard:
         Args:
             catalogue: the metrics that queries may name.
             recorded: the series that recording rules make, by name, with their labels.
-            foreign: names of others' metrics that are allowed; ``*`` stands for any text.
 
         Raises:
             QueryError: a query names what is not there.
@@ -149,11 +150,10 @@ class Dashboard:
             from otel_monitoring.grafana.check import check_query
         except ModuleNotFoundError as missing:
             raise _without_extra(missing) from None
-        others = tuple(foreign)
         for panel in self.panels:
             where = f"dashboard {self.title!r}, panel {panel.title!r}"
             for target in panel.targets:
-                check_query(target.expr, catalogue, where=where, recorded=recorded, foreign=others)
+                check_query(target.expr, catalogue, where=where, recorded=recorded)
         return assemble(self, catalogue)
 
     def _problems(self) -> Iterator[str]:
