@@ -425,7 +425,7 @@ def _burning(title: str, expr: str, description: str) -> Panel:
 
 
 def _promised(what: str, ratio: str, budget: str) -> Panel:
-    selected = 'component=~"$component"'
+    selected = 'job=~"$job", component=~"$component"'
     on = "job, component, operation"
     return Panel(
         f"{what} budget burn by operation",
