@@ -197,7 +197,7 @@ def test_a_label_that_is_compared_with_its_variable_can_be_selected(catalogue: C
 
 def test_selections_stand_in_the_order_asked_for_then_as_they_are_used(catalogue: Catalogue) -> None:
     panel = Panel("One", 'rate(system_errors_total{error_type=~"$error_type", component=~"$component"}[5m])')
-    asked = [Variable("queue", ("backlog",), title="Which queue"), "component"]
+    asked: list[Variable | str] = [Variable("queue", ("backlog",), title="Which queue"), "component"]
     model: dict[str, Any] = Dashboard("Jobs", [Row("Row", panel)], variables=asked).build(catalogue)
     assert list(variables(model)) == ["datasource", "job", "instance", "queue", "component", "error_type"]
     labels = {one["name"]: one["label"] for one in model["templating"]["list"]}

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -259,8 +260,8 @@ def test_every_variable_offers_the_values_that_are_there(fed: Fed) -> None:
     for model in fed.models.values():
         for variable in model["templating"]["list"]:
             if variable["type"] == "query":
-                wait_until(lambda variable=variable: fed.grafana.choices(variable), PATIENCE)
-                offered.setdefault(variable["name"], set()).update(fed.grafana.choices(variable))
+                found = wait_until(partial(fed.grafana.choices, variable), PATIENCE)
+                offered.setdefault(variable["name"], set()).update(found)
     assert "request_duration_seconds" in offered.pop("metric")
     for name, values in expected.items():
         assert values <= offered[name], name
@@ -269,7 +270,7 @@ def test_every_variable_offers_the_values_that_are_there(fed: Fed) -> None:
 def test_firing_alerts_are_marked_on_every_dashboard(fed: Fed) -> None:
     for model in fed.models.values():
         (alerts,) = [one for one in model["annotations"]["list"] if one["name"] == "Alerts"]
-        wait_until(lambda target=alerts["target"]: fed.grafana.shows(target), PATIENCE)
+        wait_until(partial(fed.grafana.shows, alerts["target"]), PATIENCE)
 
 
 def test_what_is_not_selected_is_not_shown(fed: Fed) -> None:

@@ -168,16 +168,22 @@ class Dashboard:
                 yield f"{row!r} is no row: write Row('Flow', …) around panels"
         if not self.rows:
             yield "it has no rows: write rows=[Row('Flow', …)]"
+        yield from self._time_problems()
+        yield from self._variable_problems()
+
+    def _time_problems(self) -> Iterator[str]:
+        if self.refresh != "" and not _fits(_DURATION, self.refresh):
+            yield f"refresh is {self.refresh!r}: write a time such as '30s' or '5m', or '' for never"
+        if not _fits(_START, self.start):
+            yield f"start is {self.start!r}: write how far back, such as 'now-6h'"
+        if self.step_at_least != "" and not _fits(_DURATION, self.step_at_least):
+            yield f"step_at_least is {self.step_at_least!r}: write a time such as '1m' or '1h'"
+
+    def _variable_problems(self) -> Iterator[str]:
         for variable in self.variables:
             label = variable.label if isinstance(variable, Variable) else variable
-            if not isinstance(label, str) or not _LABEL.fullmatch(label):
+            if not _fits(_LABEL, label):
                 yield f"{label!r} is no label: write variables=['queue'], or Variable('queue', ('jobs_total',))"
-        if self.refresh and not (isinstance(self.refresh, str) and _DURATION.fullmatch(self.refresh)):
-            yield f"refresh is {self.refresh!r}: write a time such as '30s' or '5m', or '' for never"
-        if not isinstance(self.start, str) or not _START.fullmatch(self.start):
-            yield f"start is {self.start!r}: write how far back, such as 'now-6h'"
-        if self.step_at_least and not (isinstance(self.step_at_least, str) and _DURATION.fullmatch(self.step_at_least)):
-            yield f"step_at_least is {self.step_at_least!r}: write a time such as '1m' or '1h'"
 
 
 def uid_of(title: str) -> str:
@@ -201,6 +207,10 @@ def link_to(uid: str, label: str, *, title: str = "") -> Link:
     """
     kept = "".join(f"&${{{name}:queryparam}}" for name in ("datasource", "job", "instance"))
     return Link(title or f"Only this {label}", f"/d/{uid}?var-{label}={{value}}&${{__url_time_range}}{kept}")
+
+
+def _fits(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
 def _panel(panel: object, *, row: str) -> Panel:
