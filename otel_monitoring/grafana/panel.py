@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import StrEnum
@@ -171,6 +172,8 @@ class Panel:
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.title, str) or not self.title.strip():
             yield f"the title is {self.title!r}: write what it shows"
+        if not isinstance(self.unit, str):
+            yield f"the unit is {self.unit!r}: one of Grafana's, such as 's', 'bytes' or 'short'"
         if not self._given:
             yield "it has no query: write PromQL, or a metric's own such as JOBS.rate(by='queue')"
         for query in self._given:
@@ -178,8 +181,12 @@ class Panel:
             if not isinstance(expr, str) or not expr.strip():
                 yield f"{query!r} is no query: write PromQL, or a metric's own such as JOBS.rate(by='queue')"
         if self.kind not in list(PanelKind):
-            kinds = ", ".join(repr(kind.value) for kind in PanelKind)
-            yield f"the kind {self.kind!r} is none of {kinds}{did_you_mean(str(self.kind), list(PanelKind))}"
+            kinds = [kind.value for kind in PanelKind]
+            yield f"the kind {self.kind!r} is none of {', '.join(kinds)}{did_you_mean(str(self.kind), kinds)}"
+        if self.kind == PanelKind.TABLE:
+            headings = Counter(getattr(query, "legend", "") or self.legend or "Value" for query in self._given)
+            for heading in (heading for heading, times in headings.items() if times > 1):
+                yield f"two queries have the heading {heading!r}: give each its own, Target(…, 'Waiting')"
         yield from self._size_problems()
 
     def _size_problems(self) -> Iterator[str]:
