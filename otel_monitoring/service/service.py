@@ -21,7 +21,7 @@ from otel_monitoring.catalogue.shipped import (
 from otel_monitoring.errors import Corridor, CountErrors
 from otel_monitoring.exceptions import ConfigurationError
 from otel_monitoring.export.text import Exposition
-from otel_monitoring.instrument.operation import Operations
+from otel_monitoring.instrument.operation import Decorated, Operations
 from otel_monitoring.instrument.rate_limits import RateLimits
 from otel_monitoring.instrument.spans import Role, Spans
 from otel_monitoring.instrument.tokens import Tokens
@@ -345,22 +345,44 @@ class MonitoringService(WithGrafana):
 
     # Instrumentation
 
-    def operation(self, name: str | None = None, component: str | None = None) -> Operation:
+    @overload
+    def operation(self, name: str | None = None, component: str | None = None) -> Operation: ...
+
+    @overload
+    def operation(self, name: Decorated) -> Decorated: ...
+
+    def operation(self, name: str | Decorated | None = None, component: str | None = None) -> Operation | Decorated:
         """Return a decorator for functions and generators, async or not, which measures a block under ``with`` too.
 
-        Where the application has set up tracing, each call is a span of that name.
+        Where the application has set up tracing, each call is a span of that name.  Without
+        parentheses, as ``@monitoring.operation``, name and component are those left out.
 
         Args:
             name: the label ``operation``; a function's own name where left out.
             component: the label ``component``; the service's name where left out.
+
+        Raises:
+            TypeError: what is decorated is no function.
         """
         return self._operations.operation(name, component)
 
-    def agent(self, name: str | None = None, component: str | None = None) -> Operation:
+    @overload
+    def agent(self, name: str | None = None, component: str | None = None) -> Operation: ...
+
+    @overload
+    def agent(self, name: Decorated) -> Decorated: ...
+
+    def agent(self, name: str | Decorated | None = None, component: str | None = None) -> Operation | Decorated:
         """Return the like of ``operation`` for an agent: its spans are ``invoke_agent`` and its name."""
         return self._operations.operation(name, component, role=Role.AGENT)
 
-    def tool(self, name: str | None = None, component: str | None = None) -> Operation:
+    @overload
+    def tool(self, name: str | None = None, component: str | None = None) -> Operation: ...
+
+    @overload
+    def tool(self, name: Decorated) -> Decorated: ...
+
+    def tool(self, name: str | Decorated | None = None, component: str | None = None) -> Operation | Decorated:
         """Return the like of ``operation`` for a tool of an agent: its spans are ``execute_tool`` and its name."""
         return self._operations.operation(name, component, role=Role.TOOL)
 
