@@ -92,6 +92,7 @@ class LiveRule:
         last_error: Grafana's reason; empty where there is none.
         last_evaluation: when it was evaluated, as RFC 3339; empty before the first time.
         provenance: ``api`` or ``file`` where it is read-only in the UI; else empty.
+        is_paused: it is never evaluated.
     """
 
     uid: str
@@ -102,3 +103,4 @@ class LiveRule:
     last_error: str
     last_evaluation: str
     provenance: str
+    is_paused: bool
