@@ -76,7 +76,7 @@ Datasource = Annotated[
     str | None,
     typer.Option(
         metavar="UID-OR-NAME",
-        help="The Prometheus that rules ask. Default: OTEL_MONITORING_GRAFANA_DATASOURCE, else the default or only one.",
+        help="The Prometheus that rules ask. Default: OTEL_MONITORING_GRAFANA_DATASOURCE, else the default one.",
         show_default=False,
     ),
 ]

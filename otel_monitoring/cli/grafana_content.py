@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from otel_monitoring.grafana.pulled import Pulled
 
 
+UNNAMED = "unknown_service"
+"""What a service is called where nobody has said it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What the options of a command say.
@@ -74,10 +78,13 @@ def subject_of(choice: Choice) -> Subject:
 
     service = None if choice.service is None else named_service(choice.service)
     settings = settings_of(choice, None if service is None else service.settings)
-    named = settings.service_name if settings.service_name != Settings.service_name else JOB
-    job = choice.job or named
-    catalogue = Registry().catalogue if service is None else service.registry.catalogue
-    content = shipped_content(catalogue, job=job)
+    job = choice.job or (settings.service_name if settings.service_name != UNNAMED else JOB)
+    content = shipped_content(
+        Registry().catalogue if service is None else service.registry.catalogue,
+        job=job,
+        thresholds=settings.thresholds,
+        objectives=None if service is None else service.objectives,
+    )
     return Subject(settings, content, job, None if choice.files is None else read_pulled(choice.files))
 
 
@@ -94,7 +101,7 @@ def settings_of(choice: Choice, settings: Settings | None = None) -> Settings:
         "grafana_datasource": choice.datasource,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    loaded = Settings.load(None, **given)
+    loaded = Settings.load(given)
     if settings is None:
         return loaded
     # The service was made so that it sends nothing by itself; a command is asked to.

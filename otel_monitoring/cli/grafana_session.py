@@ -16,7 +16,6 @@ from otel_monitoring.grafana.desired import Desired
 from otel_monitoring.grafana.evaluation import wait_until_evaluated
 from otel_monitoring.grafana.failures import NotFoundError, RefusedError
 from otel_monitoring.grafana.plan import Plan, make_plan
-from otel_monitoring.grafana.present import Present
 from otel_monitoring.grafana.pull import pulled_files
 from otel_monitoring.grafana.reading import as_held, folder_of, read_present
 from otel_monitoring.grafana.trial import try_panels, try_rules
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from otel_monitoring.cli.grafana_content import Subject
     from otel_monitoring.grafana.found import Datasource, Folder, RuleGroup
     from otel_monitoring.grafana.plan import Step
+    from otel_monitoring.grafana.present import Present
 
 NOTHING_TO_DO = 0
 FAILED = 1
@@ -173,7 +173,7 @@ async def _queries_work(client: GrafanaClient, prepared: _Prepared, say: Say) ->
         say(f"  ! {one_line(line)}")
     if failed:
         say(
-            f"Nothing was written: {counted(len(failed), 'query', 'queries')} failed. --no-try writes them all the same."
+            f"Nothing was written: {counted(len(failed), 'query', 'queries')} failed. --no-try writes all the same."
         )
     return not failed
 

@@ -102,7 +102,7 @@ def shipped_content(
     own = own_metrics_dashboard(catalogue)
     return Content(
         catalogue,
-        (*shipped_dashboards(), *(() if own is None else (own,)), *dashboards),
+        (*shipped_dashboards(thresholds, objectives), *(() if own is None else (own,)), *dashboards),
         (*shipped_groups(thresholds, objectives, job=job), *groups),
     )
 

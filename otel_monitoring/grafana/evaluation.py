@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from otel_monitoring.grafana.found import LiveRule, RuleGroup
 
-BETWEEN_LOOKS_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 4.0
 
 
 class Watchable(Protocol):
@@ -44,7 +45,6 @@ async def wait_until_evaluated(
     *,
     within_seconds: float,
     looked: Callable[[int, int], None],
-    between_looks_seconds: float = BETWEEN_LOOKS_SECONDS,
 ) -> Evaluated:
     """Wait for the first evaluation of rules since they were written; those that are paused are not waited for.
 
@@ -53,10 +53,10 @@ async def wait_until_evaluated(
         groups: as they were read after they were written.
         within_seconds: how long at most.
         looked: told after each look how many of how many rules are evaluated.
-        between_looks_seconds: the pause between two looks.
     """
     rules = {str(rule.get("uid")): rule for group in groups for rule in group.rules if not rule.get("isPaused")}
     folders = sorted({group.folder_uid for group in groups})
+    pause_seconds = FIRST_PAUSE_SECONDS
     until = asyncio.get_running_loop().time() + within_seconds
     while True:
         live = [rule for folder_uid in folders for rule in await client.live_rules(folder_uid)]
@@ -64,7 +64,8 @@ async def wait_until_evaluated(
         looked(len(evaluated), len(rules))
         if len(evaluated) >= len(rules) or asyncio.get_running_loop().time() >= until:
             return _sorted_out(evaluated, rules)
-        await asyncio.sleep(between_looks_seconds)
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
 
 
 def _is_evaluated(live: LiveRule, rule: Mapping[str, object]) -> bool:
