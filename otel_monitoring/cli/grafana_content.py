@@ -78,7 +78,7 @@ def subject_of(choice: Choice) -> Subject:
 
     service = None if choice.service is None else named_service(choice.service)
     settings = settings_of(choice, None if service is None else service.settings)
-    job = choice.job or (settings.service_name if settings.service_name != UNNAMED else JOB)
+    job = choice.job or settings.prometheus_job or (settings.service_name if settings.service_name != UNNAMED else JOB)
     content = shipped_content(
         Registry().catalogue if service is None else service.registry.catalogue,
         job=job,
