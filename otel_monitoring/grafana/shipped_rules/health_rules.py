@@ -34,9 +34,9 @@ _OVERFLOW = """
 sum by (job, metric) (increase(monitoring_overflow_total{$job}[15m])) > 0
 or
 (
-  sum by (job, metric) (monitoring_overflow_total{$job}) > 0
+  group by (job, metric) (monitoring_overflow_total{$job})
   unless on (job, metric)
-  sum by (job, metric) (monitoring_overflow_total{$job} offset 15m)
+  group by (job, metric) (monitoring_overflow_total{$job} offset 15m)
 )
 """
 _EXPORT = """
@@ -104,8 +104,8 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         keep_firing_for="15m",
         dashboard=ITSELF,
         summary="{{ $labels.metric }} has more label sets than its budget of series.",
-        description="{{ $value | humanize }} measurements of {{ $labels.metric }} ({{ $labels.job }}) went to its "
-        "overflow series in 15m: queries that select by label miss them. Find the label that has too many values.",
+        description="{{ $value | humanize }} or more measurements of {{ $labels.metric }} ({{ $labels.job }}) went to "
+        "its overflow series in 15m: queries that select by label miss them. Find the label that has too many values.",
     )
     yield terms.alert(
         "MonitoringExportFailing",

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from string import Template
 from typing import TYPE_CHECKING
 
+from otel_monitoring.catalogue.bounds import bound_text
 from otel_monitoring.grafana.alert import Alert, Record
 from otel_monitoring.grafana.result_labels import result_labels
 
@@ -130,8 +131,7 @@ def bucket(bound: float) -> str:
 
     Whole bounds are ``1.0`` where a client or Prometheus 3 writes them, and ``1`` where others do.
     """
-    text = number(bound)
-    return f'le=~"{text}|{text}[.]0"' if float(bound).is_integer() else f'le="{text}"'
+    return f'le=~"{bound:.0f}|{bound:.0f}[.]0"' if float(bound).is_integer() else f'le="{bound_text(bound)}"'
 
 
 def shown_share(value: float) -> str:
