@@ -129,8 +129,23 @@ def test_a_uid_of_ones_own_is_kept() -> None:
         ({"step_at_least": "1 hour"}, "step_at_least is '1 hour': write a time such as '1m' or '1h'"),
         ({"start": "yesterday"}, "start is 'yesterday': write how far back, such as 'now-6h'"),
         ({"variables": ["a b"]}, "'a b' is no label"),
+        ({"variables": ["job"]}, "the variable 'job' is there already"),
+        ({"variables": ["queue", Variable("queue")]}, "the variable 'queue' is there already"),
     ],
-    ids=["title", "no-rows", "no-row", "uid", "long-uid", "refresh", "refresh-number", "step", "start", "variable"],
+    ids=[
+        "title",
+        "no-rows",
+        "no-row",
+        "uid",
+        "long-uid",
+        "refresh",
+        "refresh-number",
+        "step",
+        "start",
+        "no-label",
+        "job",
+        "twice",
+    ],
 )
 def test_a_wrong_dashboard_is_refused_with_what_would_be_right(wrong: dict[str, Any], said: str) -> None:
     given: dict[str, Any] = {"title": "Bad", "rows": [Row("Row", Panel("Up", "up"))], **wrong}
@@ -208,6 +223,15 @@ def test_a_selection_whose_values_come_from_nowhere_is_refused(catalogue: Catalo
     dashboard = Dashboard("Jobs", [Row("Row", Panel("One", "backlog"))], variables=["queue"])
     with pytest.raises(DashboardError, match=r"values of \$queue come from: compare .* queue=~\"\$queue\""):
         dashboard.build(catalogue)
+
+
+def test_what_a_selection_takes_its_values_from_is_checked(catalogue: Catalogue) -> None:
+    rows = [Row("Row", Panel("One", "backlog"))]
+    dashboard = Dashboard("Jobs", rows, variables=[Variable("queue", ("jobs_total", "backlogs"))])
+    with pytest.raises(QueryError, match="variable 'queue': there is no metric 'backlogs'; did you mean 'backlog'"):
+        dashboard.build(catalogue)
+    with pytest.raises(QueryError, match=r"variable 'que': .*que"):
+        Dashboard("Jobs", rows, variables=[Variable("que", ("jobs_total",))]).build(catalogue)
 
 
 def test_values_come_from_what_is_recorded_only_where_nothing_else_has_them(catalogue: Catalogue) -> None:
