@@ -323,6 +323,12 @@ def test_every_kind_carries_what_is_common(kind: str, catalogue: Catalogue) -> N
     assert panel["targets"][0]["format"] == {"table": "table", "heatmap": "heatmap"}.get(kind, "time_series")
 
 
+@pytest.mark.parametrize(("base", "style"), [("", "line"), ("red", "area")])
+def test_thresholds_are_lines_and_where_low_is_bad_areas(base: str, style: str, catalogue: Catalogue) -> None:
+    panel = one_panel(Panel("One", "backlog", thresholds={1: "transparent"}, base_color=base), catalogue)
+    assert panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"] == {"mode": style}
+
+
 def overrides(panel: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what is set for some fields only, by the option of their matcher."""
     found: dict[str, dict[str, Any]] = {}
@@ -355,6 +361,14 @@ def test_a_table_has_a_column_for_each_label_and_each_query(catalogue: Catalogue
     alone = one_panel(Panel("One", given[0], kind="table"), catalogue)
     assert [one["id"] for one in alone["transformations"]] == ["organize"]
     assert alone["transformations"][0]["options"]["renameByName"] == {"Value": "Waiting"}
+
+
+def test_a_metrics_own_query_heads_its_column_with_its_title(monitoring: MonitoringService) -> None:
+    jobs = monitoring.counter("jobs", labels=("queue",), description="Jobs finished.")
+    panel = one_panel(
+        Panel("One", jobs.increase(by="queue", over="$__range"), kind="table"), monitoring.registry.catalogue
+    )
+    assert panel["transformations"][0]["options"]["renameByName"] == {"Value": "Jobs, increase by queue"}
 
 
 def test_two_columns_of_one_heading_are_refused() -> None:

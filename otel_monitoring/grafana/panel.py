@@ -23,6 +23,9 @@ GRID_COLUMNS = 24
 """How wide a dashboard is; panels are so many columns of it wide."""
 QUERIES_AT_MOST = 26
 
+NO_HEADING = "Value"
+"""What the column of a query in a table is called that says nothing itself."""
+
 
 class PanelKind(StrEnum):
     """How a panel draws what its queries give; the value is the name of Grafana's panel plugin."""
@@ -150,11 +153,11 @@ class Panel:
         if problems:
             raise DashboardError(f"panel {self.title!r}: " + "; ".join(problems))
         put(self, "kind", PanelKind(self.kind))
+        for query in self._given:
+            _parse(_expr(query), where=f"panel {self.title!r}")
         put(self, "targets", tuple(map(self._target, self._given)))
         put(self, "unit", self.unit or _unit_of(self._given))
         put(self, "description", self.description or _description_of(self._given))
-        for target in self.targets:
-            _parse(target.expr, where=f"panel {self.title!r}")
 
     @property
     def shown_as(self) -> PanelKind:
@@ -166,34 +169,39 @@ class Panel:
         return tuple(_listed(self.queries))
 
     def _target(self, query: str | Query | Target) -> Target:
-        if isinstance(query, Target):
-            return replace(query, expr=narrowed(query.expr), legend=query.legend or self.legend)
-        if isinstance(query, Query):
-            return Target(narrowed(query.expr), query.legend or self.legend)
-        return Target(narrowed(query), self.legend)
+        given = query if isinstance(query, Target) else Target(_expr(query))
+        return replace(given, expr=narrowed(given.expr), legend=self._legend(query))
+
+    def _legend(self, query: str | Query | Target) -> str:
+        if isinstance(query, Query) and self.kind == PanelKind.TABLE:
+            return self.legend or query.title
+        own = "" if isinstance(query, str) else query.legend
+        return own or self.legend
 
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.title, str) or not self.title.strip():
             yield f"the title is {self.title!r}: write what it shows"
         if not isinstance(self.unit, str):
             yield f"the unit is {self.unit!r}: one of Grafana's, such as 's', 'bytes' or 'short'"
+        if self.kind not in list(PanelKind):
+            kinds = [kind.value for kind in PanelKind]
+            yield f"the kind {self.kind!r} is none of {', '.join(kinds)}{did_you_mean(str(self.kind), kinds)}"
+        yield from self._query_problems()
+        yield from self._size_problems()
+        yield from self._mapping_problems()
+
+    def _query_problems(self) -> Iterator[str]:
         if not self._given:
             yield "it has no query: write PromQL, or a metric's own such as JOBS.rate(by='queue')"
         if len(self._given) > QUERIES_AT_MOST:
             yield f"it has {len(self._given)} queries: Grafana names them A to Z"
-        for query in self._given:
-            expr = getattr(query, "expr", query)
-            if not isinstance(expr, str) or not expr.strip():
-                yield f"{query!r} is no query: write PromQL, or a metric's own such as JOBS.rate(by='queue')"
-        if self.kind not in list(PanelKind):
-            kinds = [kind.value for kind in PanelKind]
-            yield f"the kind {self.kind!r} is none of {', '.join(kinds)}{did_you_mean(str(self.kind), kinds)}"
-        if self.kind == PanelKind.TABLE:
-            headings = Counter(getattr(query, "legend", "") or self.legend or "Value" for query in self._given)
+        wrong = [query for query in self._given if not _is_query(query)]
+        for query in wrong:
+            yield f"{query!r} is no query: write PromQL, or a metric's own such as JOBS.rate(by='queue')"
+        if self.kind == PanelKind.TABLE and not wrong:
+            headings = Counter(self._legend(query) or NO_HEADING for query in self._given)
             for heading in (heading for heading, times in headings.items() if times > 1):
                 yield f"two queries have the heading {heading!r}: give each its own, Target(…, 'Waiting')"
-        yield from self._size_problems()
-        yield from self._mapping_problems()
 
     def _size_problems(self) -> Iterator[str]:
         for name in ("minimum", "maximum"):
@@ -218,6 +226,15 @@ class Panel:
             yield f"the texts are {self.texts!r}: write them by value, {{0: ValueText('down', 'red')}}"
         if not _maps(self.links, to=Link):
             yield f"the links are {self.links!r}: write them by label, {{'queue': link_to('jobs', 'queue')}}"
+
+
+def _is_query(given: object) -> bool:
+    expr = given.expr if isinstance(given, Query | Target) else given
+    return isinstance(expr, str) and bool(expr.strip())
+
+
+def _expr(query: str | Query | Target) -> str:
+    return query if isinstance(query, str) else query.expr
 
 
 def _is_number(value: object) -> TypeGuard[float]:
