@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -434,6 +436,20 @@ def test_deployments_and_alerts_are_marked(catalogue: Catalogue) -> None:
     assert deployments["datasource"]["uid"] == "-- Grafana --"
     assert 'ALERTS{job=~"$job", alertstate="firing"}' in alerts["target"]["expr"]
     assert alerts["datasource"]["uid"] == "${datasource}"
+
+
+def test_the_codes_of_the_documentation_run() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "dashboards.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 4
+    there: dict[str, Any] = {}
+    with kept_logging():
+        exec("\n".join(blocks), there)
+        there["monitoring"].shutdown()
+    model, catalogue = there["model"], there["monitoring"].registry.catalogue
+    assert findings(model, catalogue) == []
+    assert findings(there["own"].build(catalogue), catalogue) == []
+    assert [one.title for one in there["dashboards"]][0] == "System Overview"
 
 
 # Own metrics
