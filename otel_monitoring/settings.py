@@ -22,7 +22,8 @@ from urllib.parse import unquote, urlsplit
 
 from otel_monitoring.catalogue import did_you_mean
 from otel_monitoring.catalogue.names import nearest
-from otel_monitoring.exceptions import ConfigurationError
+from otel_monitoring.catalogue.thresholds import Thresholds
+from otel_monitoring.exceptions import ConfigurationError, DeclarationError
 
 PREFIX = "OTEL_MONITORING_"
 DAY_SECONDS = 86_400.0
@@ -303,6 +304,18 @@ def _host(value: object) -> str:
     return host
 
 
+def _thresholds(value: object) -> Thresholds:
+    if isinstance(value, Thresholds):
+        return value
+    pairs = _pairs(value) if isinstance(value, str) else value
+    if not isinstance(pairs, Mapping):
+        raise _MisfitError
+    try:
+        return Thresholds.read(cast("Mapping[str, object]", pairs))
+    except DeclarationError as error:
+        raise _MisfitError(f"; {error}") from None
+
+
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
@@ -338,6 +351,11 @@ INTERVAL = Kind("whole number", "a number of seconds from 10 to 86400, a multipl
 NETWORKS = Kind("list of networks", "a list of networks such as 10.0.0.0/8, 127.0.0.1", _networks)
 LABELS = Kind("labels", "a list of labels such as region=eu,zone=a", _labels)
 PLATFORMS = Kind("hosts", "a list of hosts and their platforms such as api.example.com=example", _platforms)
+THRESHOLDS = Kind(
+    "names and numbers",
+    "a list of thresholds such as error_ratio=0.05, error_ratio.crawler=0.1",
+    _thresholds,
+)
 LOG_FORMAT = _choice_of("json", "console")
 LOG_LEVEL = _choice_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -619,6 +637,25 @@ class Settings:
     grafana_editable: bool = field(
         default=True,
         metadata={"about": About(SWITCH, "Let people change the alert rules in Grafana's UI (no provenance).")},
+    )
+
+    thresholds: Thresholds = field(
+        default_factory=Thresholds,
+        metadata={
+            "about": About(
+                THRESHOLDS,
+                "The limits of the alerts, where they are not to be the default ones: `error_ratio=0.05`, and for one "
+                "component `error_ratio.crawler=0.1`.",
+            )
+        },
+    )
+    prometheus_job: str | None = field(
+        default=None,
+        metadata={
+            "about": About(
+                TEXT, "The job that Prometheus scrapes this service as; without it, the name of the service."
+            )
+        },
     )
 
     @classmethod

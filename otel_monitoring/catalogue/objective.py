@@ -10,7 +10,7 @@ import math
 import threading
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from otel_monitoring.catalogue.names import nearest
 from otel_monitoring.catalogue.shipped import PROCESSING_TIME
@@ -188,7 +188,7 @@ def _least_share(factor: float) -> float:
     return math.ceil((1 - 1 / factor) * 10_000) / 10_000
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

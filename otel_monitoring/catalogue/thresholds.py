@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from otel_monitoring.catalogue.names import did_you_mean
 from otel_monitoring.catalogue.objective import bound_problem, share_problem
@@ -16,6 +15,9 @@ from otel_monitoring.catalogue.shipped import (
     REQUEST_DURATION,
 )
 from otel_monitoring.exceptions import DeclarationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 COMPONENT = ("component",)
 SCORE = ("platform", "score_type")
@@ -70,17 +72,23 @@ def _number(default: float, about: AboutThreshold) -> float:
     return value
 
 
-def _share(default: float, meaning: str, **more: Any) -> float:
-    return _number(default, AboutThreshold("share", 0, 1, meaning, **more))
+def _share(
+    default: float,
+    meaning: str,
+    *,
+    scope: tuple[str, ...] = (),
+    problem: Callable[[float], str | None] | None = None,
+) -> float:
+    return _number(default, AboutThreshold("share", 0, 1, meaning, scope, problem))
 
 
 def _count(default: float, unit: str, meaning: str) -> float:
     return _number(default, AboutThreshold(unit, 0, math.inf, meaning))
 
 
-def _below_highest(default: float, buckets: tuple[float, ...], meaning: str, **more: Any) -> float:
+def _below_highest(default: float, buckets: tuple[float, ...], meaning: str, *, scope: tuple[str, ...] = ()) -> float:
     """Return a limit of a quantile: what a histogram tells ends at its highest bound, beyond which none is reached."""
-    return _number(default, AboutThreshold("s", 0, buckets[-1], meaning, **more))
+    return _number(default, AboutThreshold("s", 0, buckets[-1], meaning, scope))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,9 +209,9 @@ class Thresholds:
             DeclarationError: a name is unknown or a value does not fit; the message lists all.
         """
         problems = [f"there is no threshold {name!r}{_meant(name)}" for name in given if _base(name) not in _ABOUT]
-        values = {name: _as_number(value) for name, value in given.items() if _base(name) in _ABOUT}
+        values: dict[str, Any] = {name: _as_number(value) for name, value in given.items() if _base(name) in _ABOUT}
         whole = {name: value for name, value in values.items() if name in _ABOUT}
-        try:
+        try:  # what is no number yet is refused there
             made = cls(**whole, own={name: value for name, value in values.items() if name not in _ABOUT})
         except DeclarationError as error:
             problems.append(str(error))
@@ -234,7 +242,7 @@ _ABOUT: dict[str, AboutThreshold] = {
 
 
 def _defaults() -> dict[str, float]:
-    return {one.name: float(one.default) for one in fields(Thresholds) if one.name in _ABOUT}
+    return {one.name: cast("float", one.default) for one in fields(Thresholds) if one.name in _ABOUT}
 
 
 def _base(name: object) -> str:
@@ -273,7 +281,7 @@ def _range(about: AboutThreshold) -> str:
     return f"above {about.above:g}" + ("" if about.below == math.inf else f" and below {about.below:g}")
 
 
-def _as_number(value: object) -> Any:
+def _as_number(value: object) -> object:
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -107,6 +107,8 @@ class Alert:
             yield f"severity is {self.severity!r}: one of {known}{did_you_mean(str(self.severity), SEVERITIES)}"
         yield from _duration_problems(hold=self.hold, keep_firing_for=self.keep_firing_for)
         yield from _label_problems({"category": self.category, **self.labels}, {"alertname", "severity"})
+        if self.reference is not None and not _SERIES_NAME.fullmatch(self.reference.series):
+            yield f"the reference {self.reference.series!r} is no name of a series"
         yield from self._text_problems()
         if not expr_problem:
             yield from self.unknown_labels(result_labels(self.expr))
@@ -246,7 +248,7 @@ def _label_problems(labels: Mapping[str, object], reserved: set[str]) -> Iterato
         if not isinstance(value, str) or not _fits_utf8(value):
             yield f"the label {name!r} is {value!r}: write text"
         elif "$value" in value:
-            yield f"the label {name!r} holds $value, which would make a new alert each time: put it into the description"
+            yield f"the label {name!r} holds $value, a new alert each time: put it into the description"
 
 
 def _fits_utf8(text: str) -> bool:

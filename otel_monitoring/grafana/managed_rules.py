@@ -22,7 +22,8 @@ from otel_monitoring.grafana.expansion import Definitions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_monitoring.grafana.alert import Alert, Reference, RuleGroup
+    from otel_monitoring.grafana.alert import Alert, RuleGroup
+    from otel_monitoring.grafana.alert_text import Reference
 
 EXPRESSIONS = "__expr__"
 """The uid of the datasource that evaluates expressions inside of Grafana."""
@@ -123,8 +124,8 @@ def _queries(alert: Alert, definitions: Definitions, datasource_uid: str) -> lis
     asked = [_query("A", definitions.expanded(alert.expr, where=where), datasource_uid)]
     if alert.reference is not None:
         asked.append(_query("T", definitions.expanded(_reference(alert.reference), where=where), datasource_uid))
-    value = {"type": "reduce", "expression": "A", "reducer": "last"}
-    told = {
+    value: dict[str, object] = {"type": "reduce", "expression": "A", "reducer": "last"}
+    told: dict[str, object] = {
         "type": "threshold",
         "expression": "B",
         "conditions": [{"evaluator": {"type": "gt", "params": [LOWEST]}}],

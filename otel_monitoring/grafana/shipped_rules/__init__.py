@@ -70,9 +70,7 @@ def shipped_groups(
         RuleGroup("otel_monitoring.alerts.platform", 60, (*rate_limit_alerts(terms), *api_alerts(terms))),
         RuleGroup("otel_monitoring.alerts.business", 60, (*score_alerts(terms), *engagement_alerts(terms))),
         RuleGroup("otel_monitoring.alerts.objectives", 60, tuple(burn_rates.objective_alerts(terms))),
-        RuleGroup(
-            "otel_monitoring.alerts.health", 60, (*component_health_alerts(terms), *monitoring_alerts(terms))
-        ),
+        RuleGroup("otel_monitoring.alerts.health", 60, (*component_health_alerts(terms), *monitoring_alerts(terms))),
     )
     return tuple(group for group in groups if group.rules)
 

@@ -220,6 +220,7 @@ def _latency_records(terms: Terms) -> Iterator[Record]:
         whose = {"job": terms.job, "component": one.component, "operation": one.operation}
         yield Record(LATENCY_BUDGET, f"vector({number(budget_of(latency.share))})", whose)
     for one, latency in promised:
+        whose = {"component": one.component, "operation": one.operation}
         which = f"{terms.watched}, component={quoted(one.component)}, operation={quoted(one.operation)}"
         for window in windows():
             expr = terms.promql(
@@ -230,7 +231,7 @@ def _latency_records(terms: Terms) -> Iterator[Record]:
                 bucket=bucket(latency.seconds),
                 window=window,
             )
-            yield Record(f"job_component_operation:slow_operations:ratio_rate{window}", expr)
+            yield Record(f"job_component_operation:slow_operations:ratio_rate{window}", expr, whose)
 
 
 def _success_alerts(terms: Terms) -> Iterator[Alert]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.alert import RuleGroup
 from otel_monitoring.grafana.alert_text import Reference
-from otel_monitoring.grafana.shipped_rules.terms import ITSELF
+from otel_monitoring.grafana.shipped_dashboards.uids import SELF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +34,9 @@ _OVERFLOW = """
 sum by (job, metric) (increase(monitoring_overflow_total{$job}[15m])) > 0
 or
 (
-  sum by (job, metric) (monitoring_overflow_total{$job}) > 0
+  group by (job, metric) (monitoring_overflow_total{$job})
   unless on (job, metric)
-  sum by (job, metric) (monitoring_overflow_total{$job} offset 15m)
+  group by (job, metric) (monitoring_overflow_total{$job} offset 15m)
 )
 """
 _EXPORT = """
@@ -102,10 +102,10 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="0s",
         category="performance",
         keep_firing_for="15m",
-        dashboard=ITSELF,
+        dashboard=SELF,
         summary="{{ $labels.metric }} has more label sets than its budget of series.",
-        description="{{ $value | humanize }} measurements of {{ $labels.metric }} ({{ $labels.job }}) went to its "
-        "overflow series in 15m: queries that select by label miss them. Find the label that has too many values.",
+        description="{{ $value | humanize }} or more measurements of {{ $labels.metric }} ({{ $labels.job }}) went to "
+        "its overflow series in 15m: queries that select by label miss them. Find the label that has too many values.",
     )
     yield terms.alert(
         "MonitoringExportFailing",
@@ -113,7 +113,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="5m",
         category="performance",
         keep_firing_for="5m",
-        dashboard=ITSELF,
+        dashboard=SELF,
         summary="The exporter {{ $labels.exporter }} of {{ $labels.job }} fails.",
         description="{{ $value | humanize }} exports through {{ $labels.exporter }} ({{ $labels.job }}) failed in 15m.",
     )
@@ -123,7 +123,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="0s",
         severity="none",
         category="meta",
-        dashboard=ITSELF,
+        dashboard=SELF,
         labels={"job": terms.job},
         summary="This always fires, and shows that alerts arrive.",
         description="Send it to a dead man's switch: that it is missing is the alert.",

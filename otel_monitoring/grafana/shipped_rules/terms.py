@@ -6,8 +6,10 @@ from dataclasses import KW_ONLY, dataclass
 from string import Template
 from typing import TYPE_CHECKING
 
+from otel_monitoring.catalogue.bounds import bound_text
 from otel_monitoring.grafana.alert import Alert, Record
 from otel_monitoring.grafana.result_labels import result_labels
+from otel_monitoring.grafana.shipped_dashboards.uids import OVERVIEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,12 +17,6 @@ if TYPE_CHECKING:
     from otel_monitoring.catalogue.objective import Objectives
     from otel_monitoring.catalogue.thresholds import Thresholds
     from otel_monitoring.grafana.alert_text import Reference
-
-OVERVIEW = "otel-monitoring-overview"
-PLATFORM = "otel-monitoring-platform"
-BUSINESS = "otel-monitoring-business"
-ITSELF = "otel-monitoring-self"
-"""The uids of the dashboards that the alerts link to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +126,7 @@ def bucket(bound: float) -> str:
 
     Whole bounds are ``1.0`` where a client or Prometheus 3 writes them, and ``1`` where others do.
     """
-    text = number(bound)
-    return f'le=~"{text}|{text}[.]0"' if float(bound).is_integer() else f'le="{text}"'
+    return f'le=~"{bound:.0f}|{bound:.0f}[.]0"' if float(bound).is_integer() else f'le="{bound_text(bound)}"'
 
 
 def shown_share(value: float) -> str:
