@@ -55,7 +55,9 @@ def parsed(expr: str) -> promql.Expr:
     return promql.parse(durations.replace("$", "variable_"))
 
 
-def selectors(expr: promql.Expr, inside: tuple[str, ...] = ()) -> Iterator[tuple[promql.VectorSelector, tuple[str, ...]]]:
+def selectors(
+    expr: promql.Expr, inside: tuple[str, ...] = ()
+) -> Iterator[tuple[promql.VectorSelector, tuple[str, ...]]]:
     """Go through the selectors of a query, each with the functions around it, the nearest first."""
     match expr:
         case promql.VectorSelector():
@@ -139,17 +141,19 @@ def _panel(panel: Model, catalogue: Catalogue) -> Iterator[str]:
         yield "no unit"
     if panel["datasource"] != DATASOURCE:
         yield f"its data source is {panel['datasource']}"
-    if not panel["targets"]:
-        yield "no query"
-    for ref_id, times in Counter(target["refId"] for target in panel["targets"]).items():
-        if times > 1:
-            yield f"the query {ref_id} is there twice"
+    names = Counter(target["refId"] for target in panel["targets"])
+    if not names or max(names.values()) > 1:
+        yield f"its queries are {names}"
     for target in panel["targets"]:
-        if target["datasource"] != DATASOURCE:
-            yield f"a query's data source is {target['datasource']}"
-        if not target["legendFormat"]:
-            yield "a query without a legend"
-        yield from _query(target["expr"], catalogue)
+        yield from _target(target, catalogue)
+
+
+def _target(target: Model, catalogue: Catalogue) -> Iterator[str]:
+    if target["datasource"] != DATASOURCE:
+        yield f"a query's data source is {target['datasource']}"
+    if not target["legendFormat"]:
+        yield "a query without a legend"
+    yield from _query(target["expr"], catalogue)
 
 
 def _query(expr: str, catalogue: Catalogue) -> Iterator[str]:

@@ -86,7 +86,7 @@ def test_narrowing_what_is_narrowed_changes_nothing() -> None:
 
 
 def test_selectors_are_found_with_their_conditions() -> None:
-    (selector,) = find_selectors("rate(a_total{x=~\"$x\", y!='q,z=\"1\"', le=`0.5`}[5m])")
+    (selector,) = find_selectors('rate(a_total{x=~"$x", y!=\'q,z="1"\', le=`0.5`}[5m])')
     assert selector.metric == "a_total"
     assert [tuple(matcher) for matcher in selector.matchers] == [
         ("x", "=~", "$x"),

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from otel_monitoring.grafana.connection import Connection
     from otel_monitoring.grafana.found import FoundDashboard
 
-NO_NOTES: dict[str, str] = {}
-
 
 class GrafanaClient(WithPlaces, WithRules):
     """One Grafana, for one event loop, while it is entered with ``async with``.
@@ -63,10 +61,6 @@ class GrafanaClient(WithPlaces, WithRules):
         """
         return await (await self._shelf()).read(uid)
 
-    async def find_dashboards(self, owner: str) -> list[FoundDashboard]:
-        """Return all dashboards that were saved with this owner."""
-        return await (await self._shelf()).owned(owner)
-
     async def save_dashboard(
         self,
         spec: Mapping[str, object],
@@ -75,8 +69,6 @@ class GrafanaClient(WithPlaces, WithRules):
         message: str = "",
         expected: FoundDashboard | None = None,
         overwrite: bool = False,
-        owner: str = "",
-        notes: Mapping[str, str] = NO_NOTES,
     ) -> FoundDashboard:
         """Save a dashboard and return it as it is on the server afterwards.
 
@@ -86,8 +78,6 @@ class GrafanaClient(WithPlaces, WithRules):
             message: for its history.
             expected: as it was read; None says that there is none yet.
             overwrite: whatever is there now.
-            owner: whose it is, to be found by; empty keeps what is there.
-            notes: texts to save with it.
 
         Raises:
             VersionConflictError: it has changed since it was read, or was made meanwhile.
@@ -97,7 +87,7 @@ class GrafanaClient(WithPlaces, WithRules):
             RefusedError: Grafana finds something wrong.
         """
         shelf = await self._shelf()
-        draft = _draft(spec, folder_uid, message, expected=expected, owner=owner, notes=notes)
+        draft = _draft(spec, folder_uid, message, expected=expected)
         if expected is None and overwrite and draft.uid:
             expected = await self._read_or_none(shelf, draft.uid)
         if expected is None:
@@ -115,7 +105,7 @@ class GrafanaClient(WithPlaces, WithRules):
 
         A server that cannot try gives it back as it is.
         """
-        draft = _draft(spec, folder_uid, "", expected=expected, owner="", notes=NO_NOTES)
+        draft = _draft(spec, folder_uid, "", expected=expected)
         return await (await self._shelf()).dry_run(draft, expected)
 
     async def delete_dashboard(self, uid: str) -> None:
@@ -148,10 +138,8 @@ def _draft(
     message: str,
     *,
     expected: FoundDashboard | None,
-    owner: str,
-    notes: Mapping[str, str],
 ) -> Draft:
     uid = expected.uid if expected is not None else spec.get("uid") or ""
     if not isinstance(uid, str):
         raise RefusedError(f"saving a dashboard: its uid is a {type(uid).__name__}, where text is right")
-    return Draft(uid=uid, spec=spec, folder_uid=folder_uid, message=message, owner=owner, notes=notes)
+    return Draft(uid=uid, spec=spec, folder_uid=folder_uid, message=message)

@@ -25,9 +25,14 @@ UID_LENGTH = 40
 TAG = "otel-monitoring"
 """What dashboards carry, so that they find each other."""
 
+DEPLOYMENT_TAG = "deployment"
+"""Of the annotations in Grafana that say that a version went out; dashboards mark them."""
+
 DIGEST_LENGTH = 8
 
 _UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
+_START = re.compile(r"now-\d+[smhdwMy]|now(-\d+[smhdwMy])?/[smhdwMy]")
 _DURATION = re.compile(r"\d+(ms|s|m|h|d|w)")
 NO_RECORDED: Mapping[str, frozenset[str]] = MappingProxyType({})
 
@@ -128,7 +133,6 @@ class Dashboard:
         catalogue: Catalogue,
         *,
         recorded: Mapping[str, frozenset[str]] = NO_RECORDED,
-        foreign: Iterable[str] = (),
     ) -> dict[str, object]:
         """Return what Grafana's API and its files take, after every query was checked.
 
@@ -137,7 +141,6 @@ class Dashboard:
         Args:
             catalogue: the metrics that queries may name.
             recorded: the series that recording rules make, by name, with their labels.
-            foreign: names of others' metrics that are allowed; ``*`` stands for any text.
 
         Raises:
             QueryError: a query names what is not there.
@@ -149,11 +152,10 @@ class Dashboard:
             from otel_monitoring.grafana.check import check_query
         except ModuleNotFoundError as missing:
             raise _without_extra(missing) from None
-        others = tuple(foreign)
         for panel in self.panels:
             where = f"dashboard {self.title!r}, panel {panel.title!r}"
             for target in panel.targets:
-                check_query(target.expr, catalogue, where=where, recorded=recorded, foreign=others)
+                check_query(target.expr, catalogue, where=where, recorded=recorded)
         return assemble(self, catalogue)
 
     def _problems(self) -> Iterator[str]:
@@ -166,9 +168,15 @@ class Dashboard:
                 yield f"{row!r} is no row: write Row('Flow', …) around panels"
         if not self.rows:
             yield "it has no rows: write rows=[Row('Flow', …)]"
-        if self.refresh and not _DURATION.fullmatch(self.refresh):
+        for variable in self.variables:
+            label = variable.label if isinstance(variable, Variable) else variable
+            if not isinstance(label, str) or not _LABEL.fullmatch(label):
+                yield f"{label!r} is no label: write variables=['queue'], or Variable('queue', ('jobs_total',))"
+        if self.refresh and not (isinstance(self.refresh, str) and _DURATION.fullmatch(self.refresh)):
             yield f"refresh is {self.refresh!r}: write a time such as '30s' or '5m', or '' for never"
-        if self.step_at_least and not _DURATION.fullmatch(self.step_at_least):
+        if not isinstance(self.start, str) or not _START.fullmatch(self.start):
+            yield f"start is {self.start!r}: write how far back, such as 'now-6h'"
+        if self.step_at_least and not (isinstance(self.step_at_least, str) and _DURATION.fullmatch(self.step_at_least)):
             yield f"step_at_least is {self.step_at_least!r}: write a time such as '1m' or '1h'"
 
 

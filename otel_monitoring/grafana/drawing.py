@@ -140,7 +140,7 @@ def _table(panel: Panel) -> table.Panel:
         if target.unit:
             builder.override_by_name(heading, [Override("unit", target.unit)])
     for label, link in panel.links.items():
-        builder.override_by_name(label, [_links(link, _CELL_VALUE)])
+        builder.override_by_name(label, [_links({link: _CELL_VALUE})])
     return builder
 
 
@@ -248,8 +248,8 @@ def _properties(panel: Panel, target: Target) -> Iterator[Override]:
         yield _fixed(target.color)
     if target.unit:
         yield Override("unit", target.unit)
-    for label, link in panel.links.items():
-        yield _links(link, _SERIES_VALUE % label)
+    if panel.links:
+        yield _links({link: _SERIES_VALUE % label for label, link in panel.links.items()})
 
 
 def _with_overrides(builder: B, panel: Panel) -> B:
@@ -260,8 +260,9 @@ def _with_overrides(builder: B, panel: Panel) -> B:
     return builder
 
 
-def _links(link: Link, value: str) -> Override:
-    return Override("links", [{"title": link.title, "url": link.url.replace("{value}", value)}])
+def _links(values: Mapping[Link, str]) -> Override:
+    links = [{"title": link.title, "url": link.url.replace("{value}", value)} for link, value in values.items()]
+    return Override("links", links)
 
 
 def _fixed(color: str) -> Override:

@@ -40,8 +40,6 @@ class FoundDashboard:
         resource_version: what the resource API compares; empty where the server has only the classic API.
         provisioned: the file it comes from, or what else manages it; empty where it may be saved.
         stored_schema: the API version it is stored in, where that is a newer one than was read.
-        owner: whose it is, as it was saved with; empty where nobody has said it.
-        notes: texts that were saved with it.
         metadata: what else the resource API holds of it, to be sent back.
     """
 
@@ -52,8 +50,6 @@ class FoundDashboard:
     resource_version: str = ""
     provisioned: str = ""
     stored_schema: str = ""
-    owner: str = ""
-    notes: Mapping[str, str] = field(default_factory=dict[str, str])
     metadata: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
 
     @property
@@ -92,6 +88,7 @@ class LiveRule:
         last_error: Grafana's reason; empty where there is none.
         last_evaluation: when it was evaluated, as RFC 3339; empty before the first time.
         provenance: ``api`` or ``file`` where it is read-only in the UI; else empty.
+        is_paused: it is never evaluated.
     """
 
     uid: str
@@ -102,3 +99,4 @@ class LiveRule:
     last_error: str
     last_evaluation: str
     provenance: str
+    is_paused: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import StrEnum
@@ -182,6 +183,10 @@ class Panel:
         if self.kind not in list(PanelKind):
             kinds = [kind.value for kind in PanelKind]
             yield f"the kind {self.kind!r} is none of {', '.join(kinds)}{did_you_mean(str(self.kind), kinds)}"
+        if self.kind == PanelKind.TABLE:
+            headings = Counter(getattr(query, "legend", "") or self.legend or "Value" for query in self._given)
+            for heading in (heading for heading, times in headings.items() if times > 1):
+                yield f"two queries have the heading {heading!r}: give each its own, Target(…, 'Waiting')"
         yield from self._size_problems()
 
     def _size_problems(self) -> Iterator[str]:

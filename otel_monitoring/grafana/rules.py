@@ -198,4 +198,5 @@ def _live(rule: Json, group: str) -> LiveRule:
         last_error=text(rule, "lastError"),
         last_evaluation="" if evaluated == NEVER_EVALUATED else evaluated,
         provenance=text(rule, "provenance"),
+        is_paused=rule.get("isPaused") is True,
     )

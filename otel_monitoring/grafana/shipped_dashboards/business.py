@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Panel, Target
-from otel_monitoring.grafana.shipped_dashboards.expressions import bound, per_range, rise
-from otel_monitoring.grafana.shipped_dashboards.uids import BUSINESS
+from otel_monitoring.grafana.shipped_dashboards.expressions import per_range, rise
+from otel_monitoring.grafana.shipped_rules.terms import BUSINESS, bucket
 
 if TYPE_CHECKING:
-    from otel_monitoring.grafana.shipped_dashboards.thresholds import Thresholds
+    from otel_monitoring.catalogue.thresholds import Thresholds
 
 SCORES = 'prospect_score_distribution_sum{platform=~"$platform"}'
 SCORED = 'prospect_score_distribution_count{platform=~"$platform"}'
@@ -102,7 +102,7 @@ def _selected_period(thresholds: Thresholds) -> Row:
 def _scores(thresholds: Thresholds) -> Row:
     by = "platform, score_type"
     each = "{{platform}} {{score_type}}"
-    low = f'prospect_score_distribution_bucket{{platform=~"$platform", {bound(thresholds.low_score)}}}'
+    low = f'prospect_score_distribution_bucket{{platform=~"$platform", {bucket(thresholds.low_score)}}}'
     return Row(
         "Prospect scores",
         Panel(
@@ -150,9 +150,9 @@ def _scores(thresholds: Thresholds) -> Row:
 
 
 def _engagement(thresholds: Thresholds) -> Row:
-    per_sent = 'job_platform_metric_type:engagement_per_sent:ratio6h{platform=~"$platform"}'
     by = "platform, metric_type"
-    last_week = f"max by ({by}) ({per_sent} offset 1w)"
+    per_sent = 'job_platform_metric_type:engagement_per_sent:ratio6h{platform=~"$platform"}'
+    last_week = 'job_platform_metric_type:engagement_per_sent:ratio6h_1w_ago{platform=~"$platform"}'
     return Row(
         "Engagement",
         Panel(
@@ -162,10 +162,10 @@ def _engagement(thresholds: Thresholds) -> Row:
             description="Events in each interval.",
         ),
         Panel(
-            "Engagement per message",
+            "Engagement per message by platform",
             [
                 Target(f"sum by (platform) ({per_sent})", "{{platform}}"),
-                Target(f"sum by (platform) ({per_sent} offset 1w)", "{{platform}} last week", dashed=True),
+                Target(f"sum by (platform) ({last_week})", "{{platform}} last week", dashed=True),
             ],
             unit="percentunit",
             minimum=0,
@@ -174,7 +174,7 @@ def _engagement(thresholds: Thresholds) -> Row:
         ),
         Panel(
             "Engagement week on week",
-            Target(f"max by ({by}) ({per_sent}) / ({last_week} > 0)", "{{platform}} {{metric_type}}"),
+            Target(f"max by ({by}) ({per_sent}) / (max by ({by}) ({last_week}) > 0)", "{{platform}} {{metric_type}}"),
             unit="percentunit",
             minimum=0,
             thresholds={thresholds.engagement_rate_ratio: "transparent"},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_monitoring.catalogue.objective import BURN_RATES, budget_of
 from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Link, Panel, Target, ValueText
 from otel_monitoring.grafana.shipped_dashboards.expressions import (
     WHOLE_RANGE,
-    bound,
     per_range,
     per_second,
     quantile,
@@ -16,16 +16,18 @@ from otel_monitoring.grafana.shipped_dashboards.expressions import (
     share,
     ten_largest,
 )
-from otel_monitoring.grafana.shipped_dashboards.thresholds import budget_of
-from otel_monitoring.grafana.shipped_dashboards.uids import OVERVIEW, SELF
+from otel_monitoring.grafana.shipped_rules.burn_rates import LATENCY_BUDGET, SUCCESS_BUDGET
+from otel_monitoring.grafana.shipped_rules.terms import ITSELF, OVERVIEW, bucket, number
 
 if TYPE_CHECKING:
-    from otel_monitoring.grafana.shipped_dashboards.thresholds import Thresholds
+    from otel_monitoring.catalogue.objective import Objectives
+    from otel_monitoring.catalogue.thresholds import Thresholds
 
 ERRORS = 'system_errors_total{component=~"$component"}'
 COMPLETED = 'processing_time_seconds_count{component=~"$component"}'
 OPERATIONS = 'operations_total{component=~"$component"}'
-FAILED_OPERATIONS = 'operations_total{component=~"$component", outcome!~"success|cancelled"}'
+JUDGED_OPERATIONS = 'operations_total{component=~"$component", outcome!="cancelled"}'
+FAILED_OPERATIONS = 'operations_total{component=~"$component", outcome="error"}'
 REQUESTS = 'request_duration_seconds_count{endpoint=~"$endpoint"}'
 REQUEST_BUCKETS = 'request_duration_seconds_bucket{endpoint=~"$endpoint"}'
 PROCESSING_BUCKETS = 'processing_time_seconds_bucket{component=~"$component"}'
@@ -34,19 +36,24 @@ RESPONSES = 'http_requests_total{endpoint=~"$endpoint"}'
 OUTCOME_COLORS = {"success": "green", "error": "red", "cancelled": "#808080", "closed": "blue"}
 STATUS_COLORS = {"1xx": "#808080", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 
-BURN_WINDOWS = ("1h", "6h", "3d")
-BURN_RATES = {1: "yellow", 6: "orange", 14.4: "red"}
+BURN_WINDOWS = tuple(rate.long for rate in BURN_RATES)
+BURN_COLORS = dict(
+    zip(sorted(rate.factor for rate in BURN_RATES), ("yellow", "orange", "red", "dark-red"), strict=True)
+)
+
+NO_RULES = "No data: are the recording rules loaded?"
 
 ALERT = Link("Alert", "/alerting/list?search={value}")
 ONLY_COMPONENT = {"component": link_to(OVERVIEW, "component")}
 ONLY_ENDPOINT = {"endpoint": link_to(OVERVIEW, "endpoint")}
 
 
-def overview(thresholds: Thresholds) -> Dashboard:
+def overview(thresholds: Thresholds, objectives: Objectives) -> Dashboard:
     """Return the dashboard on the whole service.
 
     Args:
         thresholds: those of the alerts, which it draws.
+        objectives: what operations promise, each with a budget of its own.
     """
     return Dashboard(
         "System Overview",
@@ -56,7 +63,7 @@ def overview(thresholds: Thresholds) -> Dashboard:
             _traffic(thresholds),
             _saturation(thresholds),
             _streams_and_models(),
-            _objectives(thresholds),
+            _objectives(thresholds, objectives),
             _telemetry_health(),
         ],
         uid=OVERVIEW,
@@ -66,7 +73,7 @@ def overview(thresholds: Thresholds) -> Dashboard:
 
 
 def _right_now(thresholds: Thresholds) -> Row:
-    budget, slow_budget = budget_of(thresholds.success_objective), budget_of(thresholds.latency_objective)
+    budget, slow_budget = map(number, map(budget_of, (thresholds.success_objective, thresholds.latency_objective)))
     return Row(
         "Right now",
         Panel(
@@ -94,7 +101,7 @@ def _right_now(thresholds: Thresholds) -> Row:
         ),
         Panel(
             "Operation budget left",
-            Target(f"1 - ({share(per_range(FAILED_OPERATIONS), of=per_range(OPERATIONS))}) / {budget}", "left"),
+            Target(f"1 - ({share(per_range(FAILED_OPERATIONS), of=per_range(JUDGED_OPERATIONS))}) / {budget}", "left"),
             kind="stat",
             unit="percentunit",
             thresholds={0: "orange", 0.25: "green"},
@@ -242,18 +249,25 @@ def _traffic(thresholds: Thresholds) -> Row:
         ),
         Panel(
             "Processing time p95 by operation",
-            Target(
-                ten_largest(
-                    quantile(0.95, PROCESSING_BUCKETS, "component, operation"),
-                    "component, operation",
-                    of=quantile(0.95, PROCESSING_BUCKETS, "component, operation", window=WHOLE_RANGE),
+            [
+                Target(
+                    ten_largest(
+                        quantile(0.95, PROCESSING_BUCKETS, "component, operation"),
+                        "component, operation",
+                        of=quantile(0.95, PROCESSING_BUCKETS, "component, operation", window=WHOLE_RANGE),
+                    ),
+                    "{{component}}/{{operation}}",
                 ),
-                "{{component}}/{{operation}}",
-            ),
+                Target(
+                    'max by (component) (job_component:processing_time_seconds:threshold{component=~"$component"})',
+                    "{{component}} threshold",
+                    dashed=True,
+                ),
+            ],
             unit="s",
             minimum=0,
             links=ONLY_COMPONENT,
-            description="The ten slowest operations of the whole range.",
+            description="The ten slowest operations of the whole range. Dashed: where their component's alert fires.",
         ),
         Panel(
             "Operations by outcome",
@@ -318,7 +332,7 @@ def _saturation(thresholds: Thresholds) -> Row:
         Panel(
             "Time since last success",
             Target(
-                'time() - max by (component) (component_last_success_timestamp_seconds{component=~"$component"})',
+                'time() - max by (component) (component_last_success_timestamp_seconds{component=~"$component"} > 0)',
                 "{{component}}",
             ),
             kind="bargauge",
@@ -378,33 +392,52 @@ def _streams_and_models() -> Row:
     )
 
 
-def _objectives(thresholds: Thresholds) -> Row:
-    return Row(
-        "Objectives",
-        Panel(
+def _objectives(thresholds: Thresholds, objectives: Objectives) -> Row:
+    success, latency = budget_of(thresholds.success_objective), budget_of(thresholds.latency_objective)
+    panels = [
+        _burning(
             "Operation error budget burn",
-            [
-                Target(
-                    f'max(job_component:operation_errors:ratio_rate{window}{{component=~"$component"}})'
-                    f" / {budget_of(thresholds.success_objective)}",
-                    window,
-                )
-                for window in BURN_WINDOWS
-            ],
-            minimum=0,
-            thresholds=BURN_RATES,
-            description="1 spends the budget exactly in 30 days; 14.4 spends it in 50 hours, and alerts at once.",
+            f'max(job_component:operation_errors:ratio_rate%s{{component=~"$component"}}) / {number(success)}',
+            "1 spends the budget exactly in 30 days; 14.4 spends it in 50 hours, and alerts at once.",
         ),
-        Panel(
+        _burning(
             "Latency budget burn",
-            [
-                Target(f"max(job:slow_requests:ratio_rate{window}) / {budget_of(thresholds.latency_objective)}", window)
-                for window in BURN_WINDOWS
-            ],
-            minimum=0,
-            thresholds=BURN_RATES,
-            description=f"The same for requests slower than {thresholds.latency_objective_seconds:g} s.",
+            f"max(job:slow_requests:ratio_rate%s) / {number(latency)}",
+            f"The same for requests slower than {thresholds.latency_objective_seconds:g} s.",
         ),
+    ]
+    if any(one.objective.success is not None for one in objectives):
+        panels.append(_promised("Success", "job_component_operation:operation_errors:ratio_rate1h", SUCCESS_BUDGET))
+    if any(one.objective.latency is not None for one in objectives):
+        panels.append(_promised("Latency", "job_component_operation:slow_operations:ratio_rate1h", LATENCY_BUDGET))
+    return Row("Objectives", *panels)
+
+
+def _burning(title: str, expr: str, description: str) -> Panel:
+    return Panel(
+        title,
+        [Target(expr % window, window) for window in BURN_WINDOWS],
+        minimum=0,
+        thresholds=BURN_COLORS,
+        empty=NO_RULES,
+        description=description,
+    )
+
+
+def _promised(what: str, ratio: str, budget: str) -> Panel:
+    selected = 'job=~"$job", component=~"$component"'
+    on = "job, component, operation"
+    return Panel(
+        f"{what} budget burn by operation",
+        Target(
+            f"max by (component, operation) ({ratio}{{{selected}}} / on ({on}) {budget}{{{selected}}})",
+            "{{component}}/{{operation}}",
+        ),
+        minimum=0,
+        thresholds=BURN_COLORS,
+        links=ONLY_COMPONENT,
+        empty=NO_RULES,
+        description="Over the last hour, of the operations that have an objective of their own.",
     )
 
 
@@ -428,7 +461,7 @@ def _telemetry_health() -> Row:
             Target(per_second("monitoring_overflow_total", "metric"), "{{metric}}"),
             unit="cps",
             stacked=True,
-            links={"metric": link_to(SELF, "metric", title="Monitoring")},
+            links={"metric": link_to(ITSELF, "metric", title="Monitoring")},
             description="Measurements per second whose label set no longer fits a metric's budget of series.",
         ),
         collapsed=True,
@@ -436,4 +469,4 @@ def _telemetry_health() -> Row:
 
 
 def _in_time(thresholds: Thresholds) -> str:
-    return f'request_duration_seconds_bucket{{endpoint=~"$endpoint", {bound(thresholds.latency_objective_seconds)}}}'
+    return f'request_duration_seconds_bucket{{endpoint=~"$endpoint", {bucket(thresholds.latency_objective_seconds)}}}'

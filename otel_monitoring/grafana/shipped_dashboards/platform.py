@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Panel, Target
 from otel_monitoring.grafana.shipped_dashboards.expressions import mean, per_range, per_second, quantile, rise, share
-from otel_monitoring.grafana.shipped_dashboards.uids import PLATFORM
+from otel_monitoring.grafana.shipped_rules.terms import PLATFORM
 
 if TYPE_CHECKING:
-    from otel_monitoring.grafana.shipped_dashboards.thresholds import Thresholds
+    from otel_monitoring.catalogue.thresholds import Thresholds
 
 CALLS = 'api_requests_total{platform=~"$platform"}'
 SUCCESSFUL = 'api_requests_total{platform=~"$platform", outcome="success"}'

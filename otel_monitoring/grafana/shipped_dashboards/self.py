@@ -5,12 +5,12 @@ from __future__ import annotations
 from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Panel, Target, ValueText
 from otel_monitoring.grafana.shipped_dashboards.expressions import per_range, per_second, ten_largest
-from otel_monitoring.grafana.shipped_dashboards.uids import SELF
+from otel_monitoring.grafana.shipped_rules.terms import ITSELF
 
 SERIES = 'monitoring_series{metric=~"$metric"}'
 OVERFLOW = 'monitoring_overflow_total{metric=~"$metric"}'
 
-ONLY_METRIC = {"metric": link_to(SELF, "metric")}
+ONLY_METRIC = {"metric": link_to(ITSELF, "metric")}
 
 
 def monitoring() -> Dashboard:
@@ -18,7 +18,7 @@ def monitoring() -> Dashboard:
     return Dashboard(
         "Monitoring",
         [_right_now(), _cardinality(), _losses(), _cost(), _scrapes()],
-        uid=SELF,
+        uid=ITSELF,
         description="What the monitoring itself holds, drops and costs.",
         variables=["metric"],
     )
