@@ -449,7 +449,7 @@ def test_the_codes_of_the_documentation_run() -> None:
     model, catalogue = there["model"], there["monitoring"].registry.catalogue
     assert findings(model, catalogue) == []
     assert findings(there["own"].build(catalogue), catalogue) == []
-    assert [one.title for one in there["dashboards"]][0] == "System Overview"
+    assert there["dashboards"][0].title == "System Overview"
 
 
 # Own metrics
