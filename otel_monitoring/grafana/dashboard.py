@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from otel_monitoring.catalogue import Catalogue
 
+FIRING = 'ALERTS{job=~"$job", alertstate="firing", severity!="none"}'
+"""Alerts that fire, without those that always do, to show that alerts arrive."""
+
 ALWAYS_THERE = ("datasource", "job", "instance")
 """The variables of every dashboard."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue.objective import BURN_RATES, budget_of
-from otel_monitoring.grafana.dashboard import Dashboard, Row, link_to
+from otel_monitoring.grafana.dashboard import FIRING, Dashboard, Row, link_to
 from otel_monitoring.grafana.panel import Link, Panel, Target, ValueText
 from otel_monitoring.grafana.shipped_dashboards.expressions import (
     WHOLE_RANGE,
@@ -141,9 +141,7 @@ def _right_now(thresholds: Thresholds) -> Row:
         ),
         Panel(
             "Firing alerts",
-            Target(
-                'sum by (alertname, severity, component, platform) (ALERTS{job=~"$job", alertstate="firing"})', "Series"
-            ),
+            Target(f"sum by (alertname, severity, component, platform) ({FIRING})", "Series"),
             kind="table",
             texts=SEVERITIES,
             links={"alertname": ALERT, **ONLY_COMPONENT},
@@ -189,9 +187,7 @@ def _errors() -> Row:
         ),
         Panel(
             "Alert history",
-            Target(
-                'max by (alertname, severity) (ALERTS{job=~"$job", alertstate="firing"})', "{{alertname}} {{severity}}"
-            ),
+            Target(f"max by (alertname, severity) ({FIRING})", "{{alertname}} {{severity}}"),
             kind="state-timeline",
             texts={1: ValueText("firing", "red")},
             empty="No alert has fired.",
@@ -203,6 +199,7 @@ def _errors() -> Row:
 
 def _traffic(thresholds: Thresholds) -> Row:
     by = "method, endpoint"
+    p95 = quantile(0.95, REQUEST_BUCKETS, by, window="[$__range]")
     within = f"{per_range(_in_time(thresholds), by)} / ({per_range(REQUESTS, by)} > 0)"
     return Row(
         "Traffic and latency",
@@ -246,14 +243,14 @@ def _traffic(thresholds: Thresholds) -> Row:
         Panel(
             "Slowest endpoints",
             [
-                Target(f"topk(10, {quantile(0.95, REQUEST_BUCKETS, by, window='[$__range]')})", "p95"),
-                Target(per_range(REQUESTS, by), "Requests", unit="short"),
-                Target(f"1 - {within}", "Too slow", unit="percentunit"),
+                Target(f"topk(10, {p95})", "p95"),
+                Target(ten_largest(per_range(REQUESTS, by), by, of=p95), "Requests", unit="short"),
+                Target(ten_largest(f"1 - {within}", by, of=p95), "Too slow", unit="percentunit"),
             ],
             kind="table",
             unit="s",
             links=ONLY_ENDPOINT,
-            description=f"By endpoint: p95, number, and share over {thresholds.latency_objective_seconds:g} s.",
+            description=f"The ten slowest: p95, number, and share over {thresholds.latency_objective_seconds:g} s.",
         ),
         Panel(
             "Processing time p95 by operation",
@@ -275,7 +272,7 @@ def _traffic(thresholds: Thresholds) -> Row:
             unit="s",
             minimum=0,
             links=ONLY_COMPONENT,
-            description="The ten slowest operations of the whole range. Dashed: where their component's alert fires.",
+            description="The ten slowest operations of the range. Dashed: where their component's alert fires.",
         ),
         Panel(
             "Operations by outcome",
