@@ -8,6 +8,7 @@ import typer
 
 from otel_monitoring import __version__
 from otel_monitoring.cli.errors import error_commands
+from otel_monitoring.cli.grafana import grafana_commands
 from otel_monitoring.cli.harmless import lines_of
 from otel_monitoring.exceptions import MonitoringError
 
@@ -19,6 +20,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(error_commands)
+application.add_typer(grafana_commands)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
@@ -40,6 +42,7 @@ def options(
 @application.command()
 def demo(
     *,
+    host: Annotated[str, typer.Option(help="The address that the example application listens on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the example application; 0 takes any free one.")
     ] = 8000,
@@ -49,7 +52,7 @@ def demo(
     """Run the example system under its own traffic and show what it measures."""
     from otel_monitoring.cli.demo import run_demo
 
-    run_demo(port=port, seconds=seconds, requests_per_second=requests_per_second)
+    run_demo(host=host, port=port, seconds=seconds, requests_per_second=requests_per_second)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from otel_monitoring.grafana.foundation import (
 )
 from otel_monitoring.grafana.foundation import dashboard as builders
 from otel_monitoring.grafana.panel import GRID_COLUMNS, PanelKind
-from otel_monitoring.grafana.selectors import SCOPE, find_selectors, narrowed
+from otel_monitoring.grafana.selectors import SCOPE, find_selectors, named_variables, narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,8 +80,19 @@ def _variables(
     yield builders.DatasourceVariable("datasource").label("Data source").type("prometheus")
     yield _values("job", f"label_values({FOUND_BY}, job)")
     yield _values("instance", f'label_values({FOUND_BY}{{job=~"$job"}}, instance)')
-    for variable in _selections(dashboard, catalogue):
+    selections = list(_selections(dashboard, catalogue))
+    _refuse_undefined(dashboard, {*SCOPE, *(variable.label for variable in selections)})
+    for variable in selections:
         yield _values(variable.label, _values_of(variable), title=variable.title)
+
+
+def _refuse_undefined(dashboard: Dashboard, defined: set[str]) -> None:
+    for panel in dashboard.panels:
+        for name in sorted({name for target in panel.targets for name in named_variables(target.expr)} - defined):
+            raise DashboardError(
+                f"dashboard {dashboard.title!r}: panel {panel.title!r} uses ${name}, which is none of its variables: "
+                f'{", ".join(sorted(defined))}; only a label can be one: {name}=~"${name}"'
+            )
 
 
 def _values(label: str, query: str, *, title: str = "") -> builders.QueryVariable:

@@ -132,7 +132,9 @@ def _table(panel: Panel) -> table.Panel:
         (f"Value #{ref_id}" if several else "Value"): target.legend or "Value"
         for ref_id, target in zip(ascii_uppercase, panel.targets, strict=False)
     }
-    organized = {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": columns}
+    if panel.texts or panel.thresholds:
+        builder.cell_options(common_models.TableColorTextCellOptions())
+    organized = {"excludeByName": {"Time": True, "__name__": True}, "indexByName": {}, "renameByName": columns}
     builder.with_transformation(dashboard_models.DataTransformerConfig("organize", options=organized))
     headings = list(columns.values())
     builder.sort_by([common.TableSortByFieldState().display_name(headings[0]).desc(True)])  # noqa: FBT003 (their signature)
@@ -140,7 +142,7 @@ def _table(panel: Panel) -> table.Panel:
         if target.unit:
             builder.override_by_name(heading, [Override("unit", target.unit)])
     for label, link in panel.links.items():
-        builder.override_by_name(label, [_links(link, _CELL_VALUE)])
+        builder.override_by_name(label, [_links({link: _CELL_VALUE})])
     return builder
 
 
@@ -224,8 +226,11 @@ def _legend(panel: Panel) -> common.VizLegendOptions:
     return legend.display_mode(common_models.LegendDisplayMode.LIST).calcs([])
 
 
+_BASE_COLORS = MappingProxyType({PanelKind.TIME_SERIES: "transparent", PanelKind.TABLE: "text"})
+
+
 def _thresholds(panel: Panel) -> builders.ThresholdsConfig:
-    lowest = panel.base_color or ("transparent" if panel.shown_as is PanelKind.TIME_SERIES else "green")
+    lowest = panel.base_color or _BASE_COLORS.get(panel.shown_as, "green")
     steps = [dashboard_models.Threshold(value=None, color=lowest)]
     steps += [dashboard_models.Threshold(value=value, color=color) for value, color in panel.thresholds.items()]
     return builders.ThresholdsConfig().mode(dashboard_models.ThresholdsMode.ABSOLUTE).steps(steps)
@@ -235,7 +240,9 @@ def _texts(panel: Panel) -> dashboard_models.ValueMap:
     shown = enumerate(panel.texts.items())
     return dashboard_models.ValueMap(
         {
-            f"{value:g}": dashboard_models.ValueMappingResult(text=text.text, color=text.color, index=index)
+            value if isinstance(value, str) else f"{value:g}": dashboard_models.ValueMappingResult(
+                text=text.text, color=text.color, index=index
+            )
             for index, (value, text) in shown
         }
     )
@@ -248,8 +255,8 @@ def _properties(panel: Panel, target: Target) -> Iterator[Override]:
         yield _fixed(target.color)
     if target.unit:
         yield Override("unit", target.unit)
-    for label, link in panel.links.items():
-        yield _links(link, _SERIES_VALUE % label)
+    if panel.links:
+        yield _links({link: _SERIES_VALUE % label for label, link in panel.links.items()})
 
 
 def _with_overrides(builder: B, panel: Panel) -> B:
@@ -260,8 +267,9 @@ def _with_overrides(builder: B, panel: Panel) -> B:
     return builder
 
 
-def _links(link: Link, value: str) -> Override:
-    return Override("links", [{"title": link.title, "url": link.url.replace("{value}", value)}])
+def _links(values: Mapping[Link, str]) -> Override:
+    links = [{"title": link.title, "url": link.url.replace("{value}", value)} for link, value in values.items()]
+    return Override("links", links)
 
 
 def _fixed(color: str) -> Override:

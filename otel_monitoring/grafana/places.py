@@ -148,6 +148,21 @@ class WithPlaces:
         )
         return whole(mapping(made, what), "id")
 
+    async def tagged_dashboards(self, tag: str, folder_uid: str) -> list[str]:
+        """Return the uids of the dashboards of a folder that have a tag."""
+        return [text(found, "uid") for found in await self._search("dash-db", tag=tag, folder_uid=folder_uid)]
+
+    async def is_empty_folder(self, uid: str) -> bool:
+        """Tell whether no dashboard and no folder can be seen in a folder.
+
+        Raises:
+            NotFoundError: there is none of this uid.
+        """
+        await self.folder(uid)
+        return not await self._search("dash-db", folder_uid=uid) and not await self._search(
+            "dash-folder", folder_uid=uid
+        )
+
     async def _folder_or_none(self, uid: str) -> Folder | None:
         try:
             return await self.folder(uid)

@@ -139,12 +139,16 @@ def _dashboard_step(dashboard: DesiredDashboard, found: FoundDashboard | None, f
     as_written = is_dashboard_as_written(found)
     if not differing:
         return Step(*named, Action.UNCHANGED) if as_written else Step(*named, Action.CHANGE, reason=RENEWED)
-    if as_written and not found.stored_schema:
+    if as_written:
         return Step(*named, Action.CHANGE, differing)
     return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("dashboard"))
 
 
 def _not_ours(found: FoundDashboard) -> str:
+    if found.stored_schema:
+        return (
+            f"it is stored as {found.stored_schema}, and a write from here would take from it: give yours another uid"
+        )
     if found.provisioned:
         return f"it is managed by {found.provisioned}: change it there, or give yours another uid"
     if not is_our_dashboard(found.spec):

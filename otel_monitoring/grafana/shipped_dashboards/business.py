@@ -162,7 +162,7 @@ def _engagement(thresholds: Thresholds) -> Row:
             description="Events in each interval.",
         ),
         Panel(
-            "Engagement per message",
+            "Engagement per message by platform",
             [
                 Target(f"sum by (platform) ({per_sent})", "{{platform}}"),
                 Target(f"sum by (platform) ({last_week})", "{{platform}} last week", dashed=True),
