@@ -1,6 +1,6 @@
-"""Writes the pages that are made from the code: ``settings.md`` and ``metrics.md``.
+"""Writes what is made from the code: the pages ``settings.md`` and ``metrics.md``, and the folder ``grafana/``.
 
-With ``--check`` nothing is written, and a page that is not as the code has it is an error.
+With ``--check`` nothing is written, and a file that is not as the code has it is an error.
 """
 
 from __future__ import annotations
@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Declaration, Kind
 from otel_monitoring.catalogue.shipped import SHIPPED
+from otel_monitoring.cli.grafana_content import Subject
+from otel_monitoring.cli.grafana_render import rendered
+from otel_monitoring.cli.rendered_folder import stale_files, write_folder
+from otel_monitoring.grafana.content import shipped_content
+from otel_monitoring.grafana.shipped_rules import JOB
+from otel_monitoring.grafana.stack import Stack
+from otel_monitoring.metrics import Registry
 from otel_monitoring.settings import Row, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 HERE = Path(__file__).parent
+GRAFANA = HERE.parent / "grafana"
 NOTE = "<!-- Made by `nox -s generate` from the code; do not edit. -->\n\n"
 
 SETTINGS = """# Settings
@@ -39,14 +47,24 @@ Each may be recorded under either: `monitoring.record_metric("prospect_score", 0
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or check them; return the exit code."""
     pages = {HERE / "settings.md": settings_page(), HERE / "metrics.md": metrics_page()}
+    files = grafana_files()
     if "--check" not in arguments:
         for path, text in pages.items():
             path.write_text(text, encoding="utf-8")
+        write_folder(GRAFANA, files, overwrite=True)
         return 0
-    stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    for path in stale:
-        sys.stderr.write(f"docs/{path.name} is not as the code has it: run `nox -s generate`\n")
+    wrong = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale = [*(f"docs/{path.name}" for path in wrong), *(f"grafana/{name}" for name in stale_files(GRAFANA, files))]
+    for name in stale:
+        sys.stderr.write(f"{name} is not as the code has it: run `nox -s generate`\n")
     return 1 if stale else 0
+
+
+def grafana_files() -> dict[str, str]:
+    """Return the files of the folder ``grafana/``: what ``otel-monitoring grafana render`` writes, from this clone."""
+    settings = Settings.load(None, environ={})
+    subject = Subject(settings, shipped_content(Registry().catalogue, job=JOB), JOB, None)
+    return rendered(subject, Stack(job=JOB, source=".."), GRAFANA)
 
 
 def settings_page() -> str:
