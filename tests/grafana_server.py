@@ -300,12 +300,17 @@ class GrafanaServer:
             annotations={f"grafana.app/{name}": text for name, text in managed_by.items()},
             file="/etc/dashboards/prov.json",
         )
-        query = {"datasourceUid": "prometheus", "refId": "A", "model": {"expr": "vector(1)", "refId": "A"}}
-        threshold = {"type": "threshold", "expression": "A", "conditions": [{"evaluator": {"type": "gt", "params": [5]}}]}
-        expression = {"datasourceUid": "__expr__", "refId": "B", "model": {"refId": "B", **threshold}}
+        model = {"expr": "vector(1)", "refId": "A", "instant": True, "range": False}
         times = {"relativeTimeRange": {"from": 600, "to": 0}}
-        given: Json = {"uid": "rule-from-file", "title": "Rule from file", "condition": "B", "for": "1m"}
-        given |= {"data": [{**query, **times}, expression], "noDataState": "NoData", "execErrState": "Error"}
+        query = {"datasourceUid": "prometheus", "refId": "A", "model": model, **times}
+        threshold = {
+            "type": "threshold",
+            "expression": "A",
+            "conditions": [{"evaluator": {"type": "gt", "params": [5]}}],
+        }
+        expression = {"datasourceUid": "__expr__", "refId": "C", "model": {"refId": "C", **threshold}}
+        given: Json = {"uid": "rule-from-file", "title": "Rule from file", "condition": "C", "for": "1m"}
+        given |= {"data": [query, expression], "noDataState": "OK", "execErrState": "OK"}
         state.rules["rule-from-file"] = Rule(given, "eg57n0zdcfd34b", "from-file", "file", result={"id": 1})
         next(state.rule_ids)
         state.intervals["eg57n0zdcfd34b", "from-file"] = 60
@@ -360,7 +365,7 @@ class _Handler(BaseHTTPRequestHandler):
         payload = b"" if answer.body is None else text.encode()
         self.send_response(answer.status)
         headers = {"cache-control": "no-store", **answer.headers}
-        if answer.body is not None:
+        if answer.body is not None or answer.status == 204:
             headers.setdefault("content-type", kind)
         for name, value in headers.items():
             self.send_header(name, value)
