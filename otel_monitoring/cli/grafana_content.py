@@ -10,9 +10,14 @@ from otel_monitoring.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from otel_monitoring.grafana.alert import RuleGroup
     from otel_monitoring.grafana.connection import Connection
     from otel_monitoring.grafana.content import Content
     from otel_monitoring.grafana.pulled import Pulled
+    from otel_monitoring.service import MonitoringService
+
+OWN_GROUP = "otel_monitoring.application"
+"""The group of the alerts that an application adds, apart from that of those made one by one."""
 
 
 UNNAMED = "unknown_service"
@@ -84,8 +89,18 @@ def subject_of(choice: Choice) -> Subject:
         job=job,
         thresholds=settings.thresholds,
         objectives=None if service is None else service.objectives,
+        dashboards=() if service is None else service.dashboards,
+        groups=() if service is None else _groups_of(service),
     )
     return Subject(settings, content, job, None if choice.files is None else read_pulled(choice.files))
+
+
+def _groups_of(service: MonitoringService) -> tuple[RuleGroup, ...]:
+    """Return the application's own alerts, in a group of their own."""
+    from otel_monitoring.grafana.alert import RuleGroup
+
+    alerts = tuple(service.alerts)
+    return (RuleGroup(OWN_GROUP, service.settings.grafana_alert_interval_seconds, alerts),) if alerts else ()
 
 
 def settings_of(choice: Choice, settings: Settings | None = None) -> Settings:
