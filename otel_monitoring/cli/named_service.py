@@ -13,11 +13,11 @@ from otel_monitoring.exceptions import MonitoringError
 from otel_monitoring.service import MonitoringService
 from otel_monitoring.settings import Settings
 
-OURS = Path(__file__).parents[1]
-"""The folder of this package, in which nobody looks for a fault of theirs."""
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+OURS = Path(__file__).parents[1]
+"""The folder of this package, in which nobody looks for a fault of theirs."""
 
 
 def named_service(name: str) -> MonitoringService:
@@ -68,7 +68,7 @@ def _imported(module_name: str, said: str) -> object:
 def _failure(module_name: str, error: Exception) -> str:
     """Say what went wrong in a module, and in which of its own lines, without a traceback."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "importlib" not in frame.filename and OURS not in Path(frame.filename).parents]
+    own = [frame for frame in frames if Path(frame.filename).is_file() and OURS not in Path(frame.filename).parents]
     where = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
     return f"importing {module_name} fails with {type(error).__name__}: {' '.join(str(error).split())}{where}"
 
