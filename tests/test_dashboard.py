@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,8 +131,23 @@ def test_a_uid_of_ones_own_is_kept() -> None:
         ({"step_at_least": "1 hour"}, "step_at_least is '1 hour': write a time such as '1m' or '1h'"),
         ({"start": "yesterday"}, "start is 'yesterday': write how far back, such as 'now-6h'"),
         ({"variables": ["a b"]}, "'a b' is no label"),
+        ({"variables": ["job"]}, "the variable 'job' is there already"),
+        ({"variables": ["queue", Variable("queue")]}, "the variable 'queue' is there already"),
     ],
-    ids=["title", "no-rows", "no-row", "uid", "long-uid", "refresh", "refresh-number", "step", "start", "variable"],
+    ids=[
+        "title",
+        "no-rows",
+        "no-row",
+        "uid",
+        "long-uid",
+        "refresh",
+        "refresh-number",
+        "step",
+        "start",
+        "no-label",
+        "job",
+        "twice",
+    ],
 )
 def test_a_wrong_dashboard_is_refused_with_what_would_be_right(wrong: dict[str, Any], said: str) -> None:
     given: dict[str, Any] = {"title": "Bad", "rows": [Row("Row", Panel("Up", "up"))], **wrong}
@@ -197,7 +214,7 @@ def test_a_label_that_is_compared_with_its_variable_can_be_selected(catalogue: C
 
 def test_selections_stand_in_the_order_asked_for_then_as_they_are_used(catalogue: Catalogue) -> None:
     panel = Panel("One", 'rate(system_errors_total{error_type=~"$error_type", component=~"$component"}[5m])')
-    asked = [Variable("queue", ("backlog",), title="Which queue"), "component"]
+    asked: list[Variable | str] = [Variable("queue", ("backlog",), title="Which queue"), "component"]
     model: dict[str, Any] = Dashboard("Jobs", [Row("Row", panel)], variables=asked).build(catalogue)
     assert list(variables(model)) == ["datasource", "job", "instance", "queue", "component", "error_type"]
     labels = {one["name"]: one["label"] for one in model["templating"]["list"]}
@@ -208,6 +225,15 @@ def test_a_selection_whose_values_come_from_nowhere_is_refused(catalogue: Catalo
     dashboard = Dashboard("Jobs", [Row("Row", Panel("One", "backlog"))], variables=["queue"])
     with pytest.raises(DashboardError, match=r"values of \$queue come from: compare .* queue=~\"\$queue\""):
         dashboard.build(catalogue)
+
+
+def test_what_a_selection_takes_its_values_from_is_checked(catalogue: Catalogue) -> None:
+    rows = [Row("Row", Panel("One", "backlog"))]
+    dashboard = Dashboard("Jobs", rows, variables=[Variable("queue", ("jobs_total", "backlogs"))])
+    with pytest.raises(QueryError, match="variable 'queue': there is no metric 'backlogs'; did you mean 'backlog'"):
+        dashboard.build(catalogue)
+    with pytest.raises(QueryError, match=r"variable 'que': .*que"):
+        Dashboard("Jobs", rows, variables=[Variable("que", ("jobs_total",))]).build(catalogue)
 
 
 def test_values_come_from_what_is_recorded_only_where_nothing_else_has_them(catalogue: Catalogue) -> None:
@@ -299,6 +325,12 @@ def test_every_kind_carries_what_is_common(kind: str, catalogue: Catalogue) -> N
     assert panel["targets"][0]["format"] == {"table": "table", "heatmap": "heatmap"}.get(kind, "time_series")
 
 
+@pytest.mark.parametrize(("base", "style"), [("", "line"), ("red", "area")])
+def test_thresholds_are_lines_and_where_low_is_bad_areas(base: str, style: str, catalogue: Catalogue) -> None:
+    panel = one_panel(Panel("One", "backlog", thresholds={1: "transparent"}, base_color=base), catalogue)
+    assert panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"] == {"mode": style}
+
+
 def overrides(panel: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what is set for some fields only, by the option of their matcher."""
     found: dict[str, dict[str, Any]] = {}
@@ -331,6 +363,14 @@ def test_a_table_has_a_column_for_each_label_and_each_query(catalogue: Catalogue
     alone = one_panel(Panel("One", given[0], kind="table"), catalogue)
     assert [one["id"] for one in alone["transformations"]] == ["organize"]
     assert alone["transformations"][0]["options"]["renameByName"] == {"Value": "Waiting"}
+
+
+def test_a_metrics_own_query_heads_its_column_with_its_title(monitoring: MonitoringService) -> None:
+    jobs = monitoring.counter("jobs", labels=("queue",), description="Jobs finished.")
+    panel = one_panel(
+        Panel("One", jobs.increase(by="queue", over="$__range"), kind="table"), monitoring.registry.catalogue
+    )
+    assert panel["transformations"][0]["options"]["renameByName"] == {"Value": "Jobs, increase by queue"}
 
 
 def test_two_columns_of_one_heading_are_refused() -> None:
@@ -394,8 +434,22 @@ def test_deployments_and_alerts_are_marked(catalogue: Catalogue) -> None:
     deployments, alerts = model["annotations"]["list"]
     assert deployments["target"]["tags"] == ["deployment"]
     assert deployments["datasource"]["uid"] == "-- Grafana --"
-    assert 'ALERTS{job=~"$job", alertstate="firing"}' in alerts["target"]["expr"]
+    assert 'ALERTS{job=~"$job", alertstate="firing"}' in alerts["expr"]
     assert alerts["datasource"]["uid"] == "${datasource}"
+
+
+def test_the_codes_of_the_documentation_run() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "dashboards.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 4
+    there: dict[str, Any] = {}
+    with kept_logging():
+        exec("\n".join(blocks), there)
+        there["monitoring"].shutdown()
+    model, catalogue = there["model"], there["monitoring"].registry.catalogue
+    assert findings(model, catalogue) == []
+    assert findings(there["own"].build(catalogue), catalogue) == []
+    assert there["dashboards"][0].title == "System Overview"
 
 
 # Own metrics

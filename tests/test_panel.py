@@ -113,6 +113,16 @@ def test_what_is_no_promql_is_refused_when_the_panel_is_made(expr: str) -> None:
         ({"kind": "time series"}, "the kind 'time series' is none of timeseries, stat, .*; did you mean 'timeseries'"),
         ({"kind": 3}, "the kind 3 is none of"),
         ({"thresholds": {2: "red", 1: "green"}}, r"the thresholds .* do not rise"),
+        ({"thresholds": {"1": "red"}}, "the thresholds are .*: write colours by value"),
+        ({"thresholds": [(1, "red")]}, "the thresholds are .*: write colours by value"),
+        ({"colors": {"error": None}}, "the colors are .*: write them by the legend's text"),
+        ({"texts": {0: "down"}}, r"the texts are .*: write them by value, {0: ValueText\('down', 'red'\)}"),
+        (
+            {"links": {"queue": "/d/jobs"}},
+            r"the links are .*: write them by label, {'queue': link_to\('jobs', 'queue'\)}",
+        ),
+        ({"queries": ["up"] * 27}, "it has 27 queries: Grafana names them A to Z"),
+        ({"minimum": "0"}, "the minimum is '0': a number"),
         ({"minimum": 1, "maximum": 1}, "the minimum 1 is not below the maximum 1"),
         ({"width": 25}, "the width is 25: a whole number of columns from 1 to 24"),
         ({"width": 0}, "the width is 0"),
@@ -121,7 +131,7 @@ def test_what_is_no_promql_is_refused_when_the_panel_is_made(expr: str) -> None:
         ({"height": 0}, "the height is 0: a whole number above 0"),
         ({"unit": None}, "the unit is None: one of Grafana's, such as 's', 'bytes' or 'short'"),
     ],
-    ids=lambda value: str(value) if isinstance(value, dict) else "",
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
 )
 def test_a_wrong_panel_is_refused_with_what_would_be_right(wrong: dict[str, Any], said: str) -> None:
     given: dict[str, Any] = {"title": "Bad", "queries": "up", **wrong}
@@ -147,7 +157,8 @@ def test_a_wrong_panel_is_refused_with_what_would_be_right(wrong: dict[str, Any]
         ("{operation}/s", "ops"),
         ("1/s", "cps"),
         ("Cel", "celsius"),
-        ("km/h", "suffix: km/h"),
+        ("{job}/min", "cpm"),
+        ("km/h", "suffix:km/h"),
     ],
 )
 def test_units_are_grafanas_own(unit: str, shown: str) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from otel_monitoring.catalogue import Catalogue
 
+ALWAYS_THERE = ("datasource", "job", "instance")
+"""The variables of every dashboard."""
+
 UID_LENGTH = 40
 """What Grafana takes at most."""
 
@@ -152,11 +155,18 @@ class Dashboard:
             from otel_monitoring.grafana.check import check_query
         except ModuleNotFoundError as missing:
             raise _without_extra(missing) from None
-        for panel in self.panels:
-            where = f"dashboard {self.title!r}, panel {panel.title!r}"
-            for target in panel.targets:
-                check_query(target.expr, catalogue, where=where, recorded=recorded)
+        for where, expr in self._queries():
+            check_query(expr, catalogue, where=f"dashboard {self.title!r}, {where}", recorded=recorded)
         return assemble(self, catalogue)
+
+    def _queries(self) -> Iterator[tuple[str, str]]:
+        """Go through all queries, each with what it is for."""
+        for panel in self.panels:
+            for target in panel.targets:
+                yield f"panel {panel.title!r}", target.expr
+        for variable in self.variables:
+            for metric in variable.metrics if isinstance(variable, Variable) else ():
+                yield f"variable {_label(variable)!r}", f"group by ({_label(variable)}) ({metric})"
 
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.title, str) or not self.title.strip():
@@ -168,16 +178,24 @@ class Dashboard:
                 yield f"{row!r} is no row: write Row('Flow', …) around panels"
         if not self.rows:
             yield "it has no rows: write rows=[Row('Flow', …)]"
-        for variable in self.variables:
-            label = variable.label if isinstance(variable, Variable) else variable
-            if not isinstance(label, str) or not _LABEL.fullmatch(label):
-                yield f"{label!r} is no label: write variables=['queue'], or Variable('queue', ('jobs_total',))"
-        if self.refresh and not (isinstance(self.refresh, str) and _DURATION.fullmatch(self.refresh)):
+        yield from self._time_problems()
+        yield from self._variable_problems()
+
+    def _time_problems(self) -> Iterator[str]:
+        if self.refresh != "" and not _fits(_DURATION, self.refresh):
             yield f"refresh is {self.refresh!r}: write a time such as '30s' or '5m', or '' for never"
-        if not isinstance(self.start, str) or not _START.fullmatch(self.start):
+        if not _fits(_START, self.start):
             yield f"start is {self.start!r}: write how far back, such as 'now-6h'"
-        if self.step_at_least and not (isinstance(self.step_at_least, str) and _DURATION.fullmatch(self.step_at_least)):
+        if self.step_at_least != "" and not _fits(_DURATION, self.step_at_least):
             yield f"step_at_least is {self.step_at_least!r}: write a time such as '1m' or '1h'"
+
+    def _variable_problems(self) -> Iterator[str]:
+        labels = list(map(_label, self.variables))
+        for label in labels:
+            if not _fits(_LABEL, label):
+                yield f"{label!r} is no label: write variables=['queue'], or Variable('queue', ('jobs_total',))"
+            elif label in ALWAYS_THERE or labels.count(label) > 1:
+                yield f"the variable {label!r} is there already: leave it out of variables"
 
 
 def uid_of(title: str) -> str:
@@ -201,6 +219,14 @@ def link_to(uid: str, label: str, *, title: str = "") -> Link:
     """
     kept = "".join(f"&${{{name}:queryparam}}" for name in ("datasource", "job", "instance"))
     return Link(title or f"Only this {label}", f"/d/{uid}?var-{label}={{value}}&${{__url_time_range}}{kept}")
+
+
+def _label(variable: Variable | str) -> str:
+    return variable.label if isinstance(variable, Variable) else variable
+
+
+def _fits(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
 def _panel(panel: object, *, row: str) -> Panel:

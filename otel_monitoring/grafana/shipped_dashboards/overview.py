@@ -20,6 +20,8 @@ from otel_monitoring.grafana.shipped_rules.burn_rates import LATENCY_BUDGET, SUC
 from otel_monitoring.grafana.shipped_rules.terms import ITSELF, OVERVIEW, bucket, number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_monitoring.catalogue.objective import Objectives
     from otel_monitoring.catalogue.thresholds import Thresholds
 
@@ -41,6 +43,11 @@ BURN_COLORS = dict(
     zip(sorted(rate.factor for rate in BURN_RATES), ("yellow", "orange", "red", "dark-red"), strict=True)
 )
 
+SEVERITIES: Mapping[float | str, ValueText] = {
+    "critical": ValueText("critical", "red"),
+    "warning": ValueText("warning", "orange"),
+    "info": ValueText("info", "blue"),
+}
 NO_RULES = "No data: are the recording rules loaded?"
 
 ALERT = Link("Alert", "/alerting/list?search={value}")
@@ -138,6 +145,7 @@ def _right_now(thresholds: Thresholds) -> Row:
                 'sum by (alertname, severity, component, platform) (ALERTS{job=~"$job", alertstate="firing"})', "Series"
             ),
             kind="table",
+            texts=SEVERITIES,
             links={"alertname": ALERT, **ONLY_COMPONENT},
             empty="No alert is firing.",
             description="Alerts of Prometheus that fire now, and for how many series.",
