@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from otel_monitoring.grafana.alert import RuleGroup
 from otel_monitoring.grafana.alert_text import Reference
 from otel_monitoring.grafana.shipped_dashboards.uids import SELF
+from otel_monitoring.grafana.shipped_rules.terms import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         severity="none",
         category="meta",
         dashboard=SELF,
-        labels={"job": terms.job},
+        labels={"job": literal(terms.job)},
         summary="This always fires, and shows that alerts arrive.",
         description="Send it to a dead man's switch: that it is missing is the alert.",
     )
