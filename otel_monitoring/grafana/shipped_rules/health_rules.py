@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.alert import RuleGroup
 from otel_monitoring.grafana.alert_text import Reference
-from otel_monitoring.grafana.shipped_rules.terms import ITSELF
+from otel_monitoring.grafana.shipped_dashboards.uids import SELF
+from otel_monitoring.grafana.shipped_rules.terms import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="0s",
         category="performance",
         keep_firing_for="15m",
-        dashboard=ITSELF,
+        dashboard=SELF,
         summary="{{ $labels.metric }} has more label sets than its budget of series.",
         description="{{ $value | humanize }} or more measurements of {{ $labels.metric }} ({{ $labels.job }}) went to "
         "its overflow series in 15m: queries that select by label miss them. Find the label that has too many values.",
@@ -113,7 +114,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="5m",
         category="performance",
         keep_firing_for="5m",
-        dashboard=ITSELF,
+        dashboard=SELF,
         summary="The exporter {{ $labels.exporter }} of {{ $labels.job }} fails.",
         description="{{ $value | humanize }} exports through {{ $labels.exporter }} ({{ $labels.job }}) failed in 15m.",
     )
@@ -123,8 +124,8 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="0s",
         severity="none",
         category="meta",
-        dashboard=ITSELF,
-        labels={"job": terms.job},
+        dashboard=SELF,
+        labels={"job": literal(terms.job)},
         summary="This always fires, and shows that alerts arrive.",
         description="Send it to a dead man's switch: that it is missing is the alert.",
     )
