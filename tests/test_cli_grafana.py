@@ -24,9 +24,12 @@ pytestmark = pytest.mark.programs
 
 SERVICE = """
 from otel_monitoring import MonitoringService
+from otel_monitoring.grafana import Alert, Dashboard, Row
 
 monitoring = MonitoringService(service_name="mailer", thresholds={"error_ratio": 0.25})
 JOBS = monitoring.counter("jobs", unit="{job}", labels=("queue",), description="Jobs finished.")
+monitoring.dashboards.add(Dashboard("Mails", [Row("Flow", JOBS.rate(by="queue"))]))
+monitoring.alerts.add(Alert("MailsStuck", "sum by (queue) (rate(jobs_total[10m])) == 0", summary="No mails."))
 """
 
 
@@ -113,13 +116,16 @@ def test_a_service_that_is_none_is_said(name: str, tmp_path: Path) -> None:
 
 
 def test_a_service_brings_its_metrics_its_job_and_its_limits(tmp_path: Path) -> None:
-    """Rules watch the service's own job with its own limits, and its metrics have a dashboard."""
+    """Rules watch the service's own job with its own limits; its metrics, dashboards and alerts are there."""
     (tmp_path / "shop.py").write_text(SERVICE)
     done = run("render", "out", "--service", "shop:monitoring", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rules = (tmp_path / "out/prometheus/rules/otel-monitoring.yml").read_text()
     assert 'job="mailer"' in rules
     assert "0.25 *" in rules
+    assert "alert: MailsStuck" in rules
+    assert "MailsStuck" in (tmp_path / "out/provisioning/alerting/otel-monitoring.yaml").read_text()
+    assert (tmp_path / "out/dashboards/mails.json").is_file()
     assert "jobs_total" in (tmp_path / "out/dashboards/otel-monitoring-own.json").read_text()
 
 
