@@ -29,6 +29,7 @@ def findings(model: Model, catalogue: Catalogue) -> list[str]:
     return [
         *_head(model),
         *_variables(model),
+        *_annotations(model),
         *_places(model),
         *(f"{panel.get('title')}: {finding}" for panel in panels(model) for finding in _panel(panel, catalogue)),
     ]
@@ -115,6 +116,15 @@ def _variables(model: Model) -> Iterator[str]:
             yield f"the variable {one['name']} asks for {one['query']!r}"
         else:
             parsed(source[1])
+
+
+def _annotations(model: Model) -> Iterator[str]:
+    for one in model["annotations"]["list"]:
+        # Grafana's schema of dashboards: only its own data source's annotations fit there.
+        if "target" in one and not {"limit", "matchAny", "tags", "type"} <= set(one["target"]):
+            yield f"the annotation {one['name']} has a target that Grafana's schema refuses: {one['target']}"
+        if "target" not in one:
+            parsed(one["expr"])
 
 
 def _places(model: Model) -> Iterator[str]:

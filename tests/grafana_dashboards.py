@@ -276,7 +276,7 @@ def _resource(saved: Saved, version: str, managed: bool = True) -> Json:
     if not stored_v2 and managed:
         metadata["managedFields"] = _managed_fields(saved)
     status = {} if saved.stored == version else {"conversion": {"failed": False, "storedVersion": saved.stored}}
-    shown = spec if read_v2 else _filled(spec)
+    shown = spec if read_v2 or stored_v2 else _filled(spec)
     return {
         "apiVersion": f"{GROUP}/{version}",
         "kind": "Dashboard",
@@ -315,12 +315,9 @@ def _filled(spec: Json) -> Json:
             panel["id"] = highest
     for variable in found["templating"]["list"]:
         variable.setdefault("options", [])
-    if (
-        not any(annotation.get("builtIn") for annotation in found["annotations"]["list"])
-        and spec.get("liveNow") is None
-    ):
+    if not any(annotation.get("builtIn") for annotation in found["annotations"]["list"]):
         found["annotations"]["list"].insert(0, copy.deepcopy(BUILT_IN))
-    return found if spec.get("liveNow") is None else {**{k: v for k, v in spec.items()}, "schemaVersion": 42}
+    return found
 
 
 def _converted(spec: Json) -> Json:

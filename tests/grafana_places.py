@@ -381,9 +381,18 @@ def _where(state: State, uid: str) -> Json:
 def _folder_hit(state: State, folder: Folder) -> Json:
     name = slug(folder.title)
     return {
-        **{"id": folder.id, "uid": folder.uid, "orgId": 1, "title": folder.title, "uri": f"db/{name}"},
-        **{"url": f"/dashboards/f/{folder.uid}/{name}", "slug": "", "type": "dash-folder", "tags": []},
-        **{"isStarred": False, "sortMeta": 0, "isDeleted": False},
+        "id": folder.id,
+        "uid": folder.uid,
+        "orgId": 1,
+        "title": folder.title,
+        "uri": f"db/{name}",
+        "url": f"/dashboards/f/{folder.uid}/{name}",
+        "slug": "",
+        "type": "dash-folder",
+        "tags": [],
+        "isStarred": False,
+        "sortMeta": 0,
+        "isDeleted": False,
         **_where(state, folder.parent),
     }
 
@@ -392,9 +401,18 @@ def _hit(state: State, saved: Saved) -> Json:
     title = saved.spec["title"]
     name = slug(title)
     return {
-        **{"id": saved.id, "uid": saved.uid, "orgId": 1, "title": title, "uri": f"db/{name}"},
-        **{"url": f"/d/{saved.uid}/{name}", "slug": "", "type": "dash-db", "tags": saved.spec.get("tags") or []},
-        **{"isStarred": False, "sortMeta": 0, "isDeleted": False},
+        "id": saved.id,
+        "uid": saved.uid,
+        "orgId": 1,
+        "title": title,
+        "uri": f"db/{name}",
+        "url": f"/d/{saved.uid}/{name}",
+        "slug": "",
+        "type": "dash-db",
+        "tags": saved.spec.get("tags") or [],
+        "isStarred": False,
+        "sortMeta": 0,
+        "isDeleted": False,
         **_where(state, saved.folder),
     }
 

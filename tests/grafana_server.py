@@ -105,6 +105,7 @@ class Misbehaviour:
         answer: what they get in place of what they ask for.
         drop: the connection is cut instead: ``before`` the request takes effect, or ``after``.
         slow: they wait for the server's ``go_on`` first.
+        does: what happens before they are answered.
     """
 
     method: str = ""
@@ -113,6 +114,7 @@ class Misbehaviour:
     answer: Answer | None = None
     drop: str = ""
     slow: bool = False
+    does: Callable[[], object] | None = None
 
     def meets(self, asked: Asked) -> bool:
         """Tell whether a request is meant."""
@@ -200,11 +202,13 @@ class GrafanaServer:
         """Return the requests of a method whose paths match a regular expression."""
         return [seen for seen in self.seen if seen.method == method and re.search(path, seen.path)]
 
-    def answer(self, asked: Asked, send: _Handler) -> Answer | None:
+    def answer(self, asked: Asked) -> Answer | None:
         """Return the answer to a request; None where the connection is cut."""
         for wrong in self._misbehaviour:
             if wrong.meets(asked):
                 wrong.times -= 1
+                if wrong.does is not None:
+                    wrong.does()
                 if wrong.slow:
                     self.go_on.wait(60)
                 if wrong.drop == "after":
@@ -346,7 +350,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(parts.query, keep_blank_values=True)
         asked = Asked(self.command, parts.path, query, headers, raw, role, user)
         self.grafana.seen.append(Seen(self.command, self.path, headers, _decoded(raw)))
-        answer = self.grafana.answer(asked, self)
+        answer = self.grafana.answer(asked)
         if answer is None:
             self._cut()
         else:

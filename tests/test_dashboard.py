@@ -434,7 +434,7 @@ def test_deployments_and_alerts_are_marked(catalogue: Catalogue) -> None:
     deployments, alerts = model["annotations"]["list"]
     assert deployments["target"]["tags"] == ["deployment"]
     assert deployments["datasource"]["uid"] == "-- Grafana --"
-    assert 'ALERTS{job=~"$job", alertstate="firing"}' in alerts["target"]["expr"]
+    assert 'ALERTS{job=~"$job", alertstate="firing"}' in alerts["expr"]
     assert alerts["datasource"]["uid"] == "${datasource}"
 
 

@@ -105,6 +105,8 @@ class Alert:
             yield f"severity is {self.severity!r}: one of {known}{did_you_mean(str(self.severity), SEVERITIES)}"
         yield from _duration_problems(hold=self.hold, keep_firing_for=self.keep_firing_for)
         yield from _label_problems({"category": self.category, **self.labels}, {"alertname", "severity"})
+        for name, value in self.labels.items():
+            yield from (f"the label {name!r}: {problem}" for problem in text_problems(str(value), None))
         if self.reference is not None and not _SERIES_NAME.fullmatch(self.reference.series):
             yield f"the reference {self.reference.series!r} is no name of a series"
         yield from self._text_problems()

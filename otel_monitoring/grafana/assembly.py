@@ -15,7 +15,6 @@ from otel_monitoring.grafana.foundation import (
     JSONEncoder,
     common_models,
     dashboard_models,
-    prometheus,
 )
 from otel_monitoring.grafana.foundation import dashboard as builders
 from otel_monitoring.grafana.panel import GRID_COLUMNS, PanelKind
@@ -171,13 +170,7 @@ def _deployments() -> builders.AnnotationQuery:
 
 
 def _alerts() -> builders.AnnotationQuery:
-    firing = (
-        prometheus.Dataquery()
-        .ref_id("Anno")
-        .expr('max by (alertname, severity, component, platform) (ALERTS{job=~"$job", alertstate="firing"})')
-        .range()
-        .interval("1m")
-    )
+    # As a target the query is no valid dashboard: the schema wants there what Grafana's own annotations have.
     return (
         builders.AnnotationQuery()
         .name("Alerts")
@@ -185,7 +178,8 @@ def _alerts() -> builders.AnnotationQuery:
         .enable(enable=True)
         .hide(hide=False)
         .icon_color("red")
-        .target(firing)
+        .expr('max by (alertname, severity, component, platform) (ALERTS{job=~"$job", alertstate="firing"})')
+        .step("60s")
         .title_format("{{alertname}}")
         .text_format("{{severity}} {{component}} {{platform}}")
         .tag_keys("severity,component,platform")

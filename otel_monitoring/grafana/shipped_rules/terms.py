@@ -126,6 +126,11 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+def literal(text: str) -> str:
+    """Return text as a template that gives it, whatever braces it holds."""
+    return text.replace("{{", '{{ "{{" }}')
+
+
 def bucket(bound: float) -> str:
     """Return the matcher of a histogram's bucket.
 
