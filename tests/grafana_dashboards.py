@@ -84,7 +84,7 @@ def _meta(state: State, saved: Saved) -> Json:
         "createdBy": "Anonymous",
         "expires": "0001-01-01T00:00:00Z",
         "folderId": folder.id if folder else 0,
-        "folderTitle": folder.title if folder else "",
+        "folderTitle": folder.title if folder else "General",
         "folderUid": folder.uid if folder else "",
         "folderUrl": f"/dashboards/f/{folder.uid}/{slug(folder.title)}" if folder else "",
         "hasAcl": False,
@@ -249,7 +249,9 @@ def api_groups(state: State, asked: Asked) -> Answer:
     groups = [{**group_versions(), "serverAddressByClientCIDRs": served}]
     for name, version in (("folder.grafana.app", "v1beta1"), ("notifications.alerting.grafana.app", "v0alpha1")):
         only = {"groupVersion": f"{name}/{version}", "version": version}
-        groups.append({"name": name, "versions": [only], "preferredVersion": only, "serverAddressByClientCIDRs": served})
+        groups.append(
+            {"name": name, "versions": [only], "preferredVersion": only, "serverAddressByClientCIDRs": served}
+        )
     return Answer(200, {"groups": groups})
 
 
@@ -274,7 +276,7 @@ def _resource(saved: Saved, version: str, managed: bool = True) -> Json:
     if not stored_v2 and managed:
         metadata["managedFields"] = _managed_fields(saved)
     status = {} if saved.stored == version else {"conversion": {"failed": False, "storedVersion": saved.stored}}
-    shown = spec if read_v2 else _filled(spec)
+    shown = spec if read_v2 or stored_v2 else _filled(spec)
     return {
         "apiVersion": f"{GROUP}/{version}",
         "kind": "Dashboard",
@@ -313,9 +315,9 @@ def _filled(spec: Json) -> Json:
             panel["id"] = highest
     for variable in found["templating"]["list"]:
         variable.setdefault("options", [])
-    if not any(annotation.get("builtIn") for annotation in found["annotations"]["list"]) and spec.get("liveNow") is None:
+    if not any(annotation.get("builtIn") for annotation in found["annotations"]["list"]):
         found["annotations"]["list"].insert(0, copy.deepcopy(BUILT_IN))
-    return found if spec.get("liveNow") is None else {**{k: v for k, v in spec.items()}, "schemaVersion": 42}
+    return found
 
 
 def _converted(spec: Json) -> Json:
@@ -410,8 +412,8 @@ def replace_resource(state: State, asked: Asked, version: str, uid: str) -> Answ
 def patch_resource(state: State, asked: Asked, version: str, uid: str) -> Answer:
     if "apply-patch" in asked.headers.get("content-type", ""):
         message = (
-            f"failed to convert to unversioned (/{uid}; {GROUP}/{version}, Kind=Dashboard): no kind \"Dashboard\" is "
-            f"registered for the internal version of group \"{GROUP}\" in scheme \"pkg/runtime/scheme.go:111\""
+            f'failed to convert to unversioned (/{uid}; {GROUP}/{version}, Kind=Dashboard): no kind "Dashboard" is '
+            f'registered for the internal version of group "{GROUP}" in scheme "pkg/runtime/scheme.go:111"'
         )
         return kubernetes(500, "", message)
     saved = state.dashboards[uid]

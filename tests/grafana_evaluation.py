@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import promql_parser
 
-from tests.grafana_requests import Json
-
 if TYPE_CHECKING:
-    from tests.grafana_requests import State
+    from tests.grafana_requests import Json, State
 
 Sample = tuple[dict[str, str], float]
 
@@ -25,6 +23,8 @@ COMPARISONS = {
     "within_range": lambda value, params: params[0] < value < params[1],
     "outside_range": lambda value, params: value < params[0] or value > params[1],
 }
+_SUM_UP = re.compile(r"sum by \(([\w, ]+)\) \(up\)")
+_ABSENT = re.compile(r'absent\((\w+)\{(\w+)="([^"]*)"\}\)')
 _VECTOR = re.compile(r"\s*vector\(([-0-9.]+)\)\s*")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _MATH = re.compile(r"[\d.\s()<>=!&|+*/-]+")
@@ -39,7 +39,7 @@ class EvaluationFailure(Exception):  # noqa: N818 (as above)
 
 
 def run_query(expr: str) -> list[Sample]:
-    """Return the samples of a query: constants, ``up``, and for all else none.
+    """Return the samples of a query: constants, ``up``, its sums, what is absent, and for all else none.
 
     Raises:
         SyntaxFailure: it is no PromQL.
@@ -55,6 +55,11 @@ def run_query(expr: str) -> list[Sample]:
     constant = _VECTOR.fullmatch(expr)
     if constant:
         return [({}, float(constant[1]))]
+    summed, absent = _SUM_UP.fullmatch(expr), _ABSENT.fullmatch(expr)
+    if summed:
+        return [({name: UP[0][0][name] for name in summed[1].split(", ")}, 1.0)]
+    if absent and absent[1] != "up":
+        return [({absent[2]: absent[3]}, 1.0)]
     return UP if expr == "up" else []
 
 
@@ -126,6 +131,11 @@ def _classic(model: Json, found: dict[str, list[Sample]]) -> list[Sample]:
     return [({}, float(firing))]
 
 
+def classic_value(model: Json, found: dict[str, list[Sample]]) -> float:
+    """Return the value that a classic condition shows when it fires: that of its first query."""
+    return found[model["conditions"][0]["query"]["params"][0]][0][1]
+
+
 def _math(expression: str, found: dict[str, list[Sample]]) -> list[Sample]:
     values: dict[str, Any] = {}
     for name in _VARIABLE.findall(expression):
@@ -136,7 +146,7 @@ def _math(expression: str, found: dict[str, list[Sample]]) -> list[Sample]:
     if not _MATH.fullmatch(text):
         raise EvaluationFailure(f"invalid math expression: {expression}")
     python = text.replace("&&", " and ").replace("||", " or ")
-    return [({}, float(eval(python, {"__builtins__": {}})))]  # noqa: S307 (matched above)
+    return [({}, float(eval(python, {"__builtins__": {}})))]
 
 
 def _bare(labels: dict[str, str]) -> dict[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -34,7 +37,7 @@ def org(state: State, asked: Asked) -> Answer:
 def user(state: State, asked: Asked) -> Answer:
     flags = dict.fromkeys(("isDisabled", "isExternal", "isExternallySynced", "isProvisioned"), False)
     more = {"isGrafanaAdmin": True, "isGrafanaAdminExternallySynced": False, "theme": "", "orgId": 1, "authLabels": []}
-    named = {"id": 1, "uid": "admin-uid", "login": "admin", "name": "", "email": "admin@localhost"}
+    named = {"id": 1, "uid": "fg57n0wnlwe0wf", "login": "admin", "name": "", "email": "admin@localhost"}
     times = {"createdAt": now(), "updatedAt": now(), "avatarUrl": "/public/img/user_profile.png"}
     return Answer(200, {**flags, **more, **named, **times})
 
@@ -42,7 +45,15 @@ def user(state: State, asked: Asked) -> Answer:
 def permissions(state: State, asked: Asked) -> Answer:
     if asked.role == "None":
         return Answer(200, {"folders:read": ["folders:uid:sharedwithme"]})
-    return Answer(200, {"dashboards:read": ["dashboards:*"], "folders:read": ["folders:*"]})
+    return Answer(200, _administrators_permissions())
+
+
+@cache
+def _administrators_permissions() -> Json:
+    """Return what an administrator may do, which is a long list that never changes: as it was recorded."""
+    recorded = json.loads((Path(__file__).parent / "recorded" / "auth.json").read_text())
+    body: Json = recorded["permissions of this user"]["response"]["body"]
+    return body
 
 
 def create_service_account(state: State, asked: Asked) -> Answer:
@@ -204,9 +215,7 @@ def create_datasource(state: State, asked: Asked) -> Answer:
     if any(found["name"] == body["name"] for found in state.datasources.values()):
         raise Refusal(409, "data source with the same name already exists")
     made = new_datasource(state, **body)
-    return Answer(
-        200, {"datasource": made, "id": made["id"], "message": "Datasource added", "name": made["name"]}
-    )
+    return Answer(200, {"datasource": made, "id": made["id"], "message": "Datasource added", "name": made["name"]})
 
 
 def _datasource(state: State, uid: str) -> Json:
@@ -249,8 +258,7 @@ def datasource_health(state: State, asked: Asked, uid: str) -> Answer:
 
 def proxied(state: State, asked: Asked, uid: str) -> Answer:
     result = [
-        {"metric": labels, "value": [now_ms() / 1000, f"{value:g}"]}
-        for labels, value in run_query(asked.one("query"))
+        {"metric": labels, "value": [now_ms() / 1000, f"{value:g}"]} for labels, value in run_query(asked.one("query"))
     ]
     return Answer(200, {"status": "success", "data": {"resultType": "vector", "result": result}})
 
@@ -343,9 +351,7 @@ def search(state: State, asked: Asked) -> Answer:
         raise Refusal(500, "Search failed")
     limit, page = int(asked.one("limit", "1000")), int(asked.one("page", "1"))
     if limit > HIGHEST_LIMIT:
-        raise Refusal(
-            422, "Limit is above maximum allowed (5000), use page parameter to access hits beyond limit"
-        )
+        raise Refusal(422, "Limit is above maximum allowed (5000), use page parameter to access hits beyond limit")
     if asked.role == "None":
         return Answer(200, [])
     hits = [_folder_hit(state, folder) for folder in sorted(state.folders.values(), key=lambda f: f.title.casefold())]
@@ -375,9 +381,18 @@ def _where(state: State, uid: str) -> Json:
 def _folder_hit(state: State, folder: Folder) -> Json:
     name = slug(folder.title)
     return {
-        **{"id": folder.id, "uid": folder.uid, "orgId": 1, "title": folder.title, "uri": f"db/{name}"},
-        **{"url": f"/dashboards/f/{folder.uid}/{name}", "slug": "", "type": "dash-folder", "tags": []},
-        **{"isStarred": False, "sortMeta": 0, "isDeleted": False},
+        "id": folder.id,
+        "uid": folder.uid,
+        "orgId": 1,
+        "title": folder.title,
+        "uri": f"db/{name}",
+        "url": f"/dashboards/f/{folder.uid}/{name}",
+        "slug": "",
+        "type": "dash-folder",
+        "tags": [],
+        "isStarred": False,
+        "sortMeta": 0,
+        "isDeleted": False,
         **_where(state, folder.parent),
     }
 
@@ -386,9 +401,18 @@ def _hit(state: State, saved: Saved) -> Json:
     title = saved.spec["title"]
     name = slug(title)
     return {
-        **{"id": saved.id, "uid": saved.uid, "orgId": 1, "title": title, "uri": f"db/{name}"},
-        **{"url": f"/d/{saved.uid}/{name}", "slug": "", "type": "dash-db", "tags": saved.spec.get("tags") or []},
-        **{"isStarred": False, "sortMeta": 0, "isDeleted": False},
+        "id": saved.id,
+        "uid": saved.uid,
+        "orgId": 1,
+        "title": title,
+        "uri": f"db/{name}",
+        "url": f"/d/{saved.uid}/{name}",
+        "slug": "",
+        "type": "dash-db",
+        "tags": saved.spec.get("tags") or [],
+        "isStarred": False,
+        "sortMeta": 0,
+        "isDeleted": False,
         **_where(state, saved.folder),
     }
 

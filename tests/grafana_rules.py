@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from tests.grafana_evaluation import run_all
+from tests.grafana_evaluation import classic_value, run_all
 from tests.grafana_requests import NO_TIME, Answer, Asked, Json, Refusal, Rule, State, new_uid, now
 
 LONGEST_TITLE = 190
@@ -246,7 +246,10 @@ def put_group(state: State, asked: Asked, folder: str, name: str) -> Answer:
     state.happen_meanwhile()
     with state.lock:
         provenance = _provenance(asked)
-        for rule in [*_members(state, folder, name), *[state.rules[g["uid"]] for g in given if g.get("uid") in state.rules]]:
+        for rule in [
+            *_members(state, folder, name),
+            *[state.rules[g["uid"]] for g in given if g.get("uid") in state.rules],
+        ]:
             _refuse_file(rule, "update")
         _write_group(state, given, folder, name, provenance=provenance)
         state.intervals[folder, name] = body["interval"]
@@ -344,6 +347,7 @@ def _evaluate_rule(state: State, rule: Rule) -> None:
     firing = any(value for _, value in samples)
     missing = not samples and not error and given.get("noDataState") == "NoData"
     rule.result |= {"error": error, "samples": samples, "found": found, "missing": missing}
+    rule.result["failed"] = next((name for name in names if name in failed and "dataQueryError" in failed[name]), "")
     state_name = "inactive"
     if error and given.get("execErrState") == "OK":
         state_name = "inactive"
@@ -435,15 +439,59 @@ def _instances(state: State, rule: Rule) -> list[Json]:
     given, result = rule.given, rule.result
     base = {"alertname": given["title"], "grafana_folder": state.folders[rule.folder].title, **given.get("labels", {})}
     word = "Pending" if result["state"] == "pending" else "Alerting"
-    common = {"activeAt": rule.evaluated, "annotations": given.get("annotations", {})}
+    annotations = {name: _expanded(text, rule) for name, text in given.get("annotations", {}).items()}
+    common = {"activeAt": rule.evaluated, "annotations": annotations}
+    where = {
+        "datasource_uid": given["data"][0]["datasourceUid"],
+        "ref_id": result["failed"] or given["data"][0]["refId"],
+    }
     if result["error"]:
-        return [{**common, "labels": base, "state": f"{word} (Error)", "value": ""}]
+        labels = {**base, **(where if result["failed"] else {})}
+        told = {**common, "annotations": {**annotations, "Error": result["error"]}}
+        return [{**told, "labels": labels, "state": f"{word} (Error)", "value": ""}]
     if result["missing"]:
-        return [{**common, "labels": base, "state": f"{word} (NoData)", "value": ""}]
+        return [{**common, "labels": {**base, **where}, "state": f"{word} (NoData)", "value": ""}]
     return [
-        {**common, "labels": {**base, **labels}, "state": word if value else "Normal", "value": f"{value:.0e}"}
+        {
+            **common,
+            "labels": _labelled({**base, **labels}, labels),
+            "state": word if value else "Normal",
+            "value": _value(rule, value),
+        }
         for labels, value in result["samples"]
     ]
+
+
+def _labelled(labels: dict[str, str], known: dict[str, str]) -> dict[str, str]:
+    """Expand the labels of a series in the labels of its alert."""
+    return {
+        name: re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda match: known.get(match[1], "[no value]"), text)
+        for name, text in labels.items()
+    }
+
+
+def _value(rule: Rule, value: float) -> str:
+    return f"{_values(rule).get('C0', value):.0e}" if value else ""
+
+
+def _values(rule: Rule) -> dict[str, float]:
+    """Return what templates know as ``$values``."""
+    found = rule.result["found"]
+    condition = next((item for item in rule.given["data"] if item["refId"] == rule.given["condition"]), None)
+    if condition is not None and condition["model"].get("type") == "classic_conditions":
+        return {f"{condition['refId']}0": classic_value(condition["model"], found)}
+    return {name: samples[0][1] for name, samples in found.items() if samples}
+
+
+def _expanded(text: str, rule: Rule) -> str:
+    """Expand the values in a template, which is all that is made of templates here."""
+    failed = rule.result["error"] or rule.result["missing"]
+    values = {} if failed else _values(rule)
+    return re.sub(
+        r"\{\{ \$values\.(\w+)\.Value \}\}",
+        lambda match: f"{values[match[1]]:g}" if match[1] in values else "[no value]",
+        text,
+    )
 
 
 def alerts(state: State, asked: Asked) -> Answer:
@@ -459,7 +507,7 @@ def alertmanager(state: State, asked: Asked) -> Answer:
         if rule.evaluated == NO_TIME or rule.result["state"] != "firing":
             continue
         for alert in _instances(state, rule):
-            values = "".join(f'"{name}":{samples[0][1]:g},' for name, samples in rule.result["found"].items() if samples)
+            values = "".join(f'"{name}":{value:g},' for name, value in _values(rule).items())
             text = {"__orgId__": "1", "__value_string__": "", "__values__": "{" + values.rstrip(",") + "}"}
             found.append(
                 {

@@ -105,6 +105,7 @@ class Misbehaviour:
         answer: what they get in place of what they ask for.
         drop: the connection is cut instead: ``before`` the request takes effect, or ``after``.
         slow: they wait for the server's ``go_on`` first.
+        does: what happens before they are answered.
     """
 
     method: str = ""
@@ -113,6 +114,7 @@ class Misbehaviour:
     answer: Answer | None = None
     drop: str = ""
     slow: bool = False
+    does: Callable[[], object] | None = None
 
     def meets(self, asked: Asked) -> bool:
         """Tell whether a request is meant."""
@@ -200,11 +202,13 @@ class GrafanaServer:
         """Return the requests of a method whose paths match a regular expression."""
         return [seen for seen in self.seen if seen.method == method and re.search(path, seen.path)]
 
-    def answer(self, asked: Asked, send: _Handler) -> Answer | None:
+    def answer(self, asked: Asked) -> Answer | None:
         """Return the answer to a request; None where the connection is cut."""
         for wrong in self._misbehaviour:
             if wrong.meets(asked):
                 wrong.times -= 1
+                if wrong.does is not None:
+                    wrong.does()
                 if wrong.slow:
                     self.go_on.wait(60)
                 if wrong.drop == "after":
@@ -300,12 +304,17 @@ class GrafanaServer:
             annotations={f"grafana.app/{name}": text for name, text in managed_by.items()},
             file="/etc/dashboards/prov.json",
         )
-        query = {"datasourceUid": "prometheus", "refId": "A", "model": {"expr": "vector(1)", "refId": "A"}}
-        threshold = {"type": "threshold", "expression": "A", "conditions": [{"evaluator": {"type": "gt", "params": [5]}}]}
-        expression = {"datasourceUid": "__expr__", "refId": "B", "model": {"refId": "B", **threshold}}
+        model = {"expr": "vector(1)", "refId": "A", "instant": True, "range": False}
         times = {"relativeTimeRange": {"from": 600, "to": 0}}
-        given: Json = {"uid": "rule-from-file", "title": "Rule from file", "condition": "B", "for": "1m"}
-        given |= {"data": [{**query, **times}, expression], "noDataState": "NoData", "execErrState": "Error"}
+        query = {"datasourceUid": "prometheus", "refId": "A", "model": model, **times}
+        threshold = {
+            "type": "threshold",
+            "expression": "A",
+            "conditions": [{"evaluator": {"type": "gt", "params": [5]}}],
+        }
+        expression = {"datasourceUid": "__expr__", "refId": "C", "model": {"refId": "C", **threshold}}
+        given: Json = {"uid": "rule-from-file", "title": "Rule from file", "condition": "C", "for": "1m"}
+        given |= {"data": [query, expression], "noDataState": "OK", "execErrState": "OK"}
         state.rules["rule-from-file"] = Rule(given, "eg57n0zdcfd34b", "from-file", "file", result={"id": 1})
         next(state.rule_ids)
         state.intervals["eg57n0zdcfd34b", "from-file"] = 60
@@ -341,7 +350,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(parts.query, keep_blank_values=True)
         asked = Asked(self.command, parts.path, query, headers, raw, role, user)
         self.grafana.seen.append(Seen(self.command, self.path, headers, _decoded(raw)))
-        answer = self.grafana.answer(asked, self)
+        answer = self.grafana.answer(asked)
         if answer is None:
             self._cut()
         else:
@@ -360,7 +369,7 @@ class _Handler(BaseHTTPRequestHandler):
         payload = b"" if answer.body is None else text.encode()
         self.send_response(answer.status)
         headers = {"cache-control": "no-store", **answer.headers}
-        if answer.body is not None:
+        if answer.body is not None or answer.status == 204:
             headers.setdefault("content-type", kind)
         for name, value in headers.items():
             self.send_header(name, value)

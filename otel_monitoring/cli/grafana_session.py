@@ -172,9 +172,7 @@ async def _queries_work(client: GrafanaClient, prepared: _Prepared, say: Say) ->
     for line in failed:
         say(f"  ! {one_line(line)}")
     if failed:
-        say(
-            f"Nothing was written: {counted(len(failed), 'query', 'queries')} failed. --no-try writes all the same."
-        )
+        say(f"Nothing was written: {counted(len(failed), 'query', 'queries')} failed. --no-try writes all the same.")
     return not failed
 
 

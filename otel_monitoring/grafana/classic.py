@@ -6,7 +6,6 @@ one may be answered 200.  So what was saved is read back and compared.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.failures import VersionConflictError
@@ -58,9 +57,7 @@ class Classic:
         return bare(draft.spec)
 
     async def _save(self, draft: Draft, found: FoundDashboard | None, *, overwrite: bool) -> FoundDashboard:
-        dashboard = bare(draft.spec)
-        if draft.uid:
-            dashboard["uid"] = draft.uid
+        dashboard = {**bare(draft.spec), "uid": draft.uid}
         if found is not None:
             dashboard["version"] = found.version
         body = {
@@ -76,17 +73,12 @@ class Classic:
         back = await self.read(text(saved, "uid"))
         if not overwrite:
             _refuse_lost(draft, found, whole(saved, "version"))
-        if back.version != whole(saved, "version") or back.spec != _as_json(bare(draft.spec)):
+        if back.version != whole(saved, "version") or back.spec != bare(draft.spec):
             raise VersionConflictError(
                 f"{draft.what}: somebody else saved version {back.version} right after ours, which is version "
                 f"{whole(saved, 'version')} in its history. Read it again and repeat the change on what it is now"
             )
         return back
-
-
-def _as_json(spec: Json) -> object:
-    """Return a dashboard as it comes back: tuples are lists there."""
-    return json.loads(json.dumps(spec))
 
 
 def _refuse_lost(draft: Draft, found: FoundDashboard | None, version: int) -> None:

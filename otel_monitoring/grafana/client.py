@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
+from uuid import uuid4
 
 from otel_monitoring.grafana.classic import Classic
 from otel_monitoring.grafana.failures import NotFoundError, RefusedError
@@ -10,7 +12,7 @@ from otel_monitoring.grafana.places import WithPlaces
 from otel_monitoring.grafana.resources import open_resources
 from otel_monitoring.grafana.rules import WithRules
 from otel_monitoring.grafana.saving import Draft, Shelf
-from otel_monitoring.grafana.shapes import quoted
+from otel_monitoring.grafana.shapes import as_json, mapping, quoted
 from otel_monitoring.grafana.transport import Patience, Transport
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class GrafanaClient(WithPlaces, WithRules):
         """
         shelf = await self._shelf()
         draft = _draft(spec, folder_uid, message, expected=expected)
-        if expected is None and overwrite and draft.uid:
+        if expected is None and overwrite:
             expected = await self._read_or_none(shelf, draft.uid)
         if expected is None:
             return await shelf.create(draft)
@@ -142,4 +144,5 @@ def _draft(
     uid = expected.uid if expected is not None else spec.get("uid") or ""
     if not isinstance(uid, str):
         raise RefusedError(f"saving a dashboard: its uid is a {type(uid).__name__}, where text is right")
-    return Draft(uid=uid, spec=spec, folder_uid=folder_uid, message=message)
+    draft = Draft(uid=uid or uuid4().hex, spec=spec, folder_uid=folder_uid, message=message)
+    return replace(draft, spec=mapping(as_json(dict(spec), draft.what), draft.what))

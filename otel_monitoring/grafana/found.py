@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from otel_monitoring.grafana.failures import VersionConflictError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -56,6 +58,18 @@ class FoundDashboard:
     def title(self) -> str:
         """Its title."""
         return str(self.spec.get("title", ""))
+
+    def refuse_since(self, version: object) -> None:
+        """Refuse to go on from another version than this one; None is any.
+
+        Raises:
+            VersionConflictError: the dashboard has changed since.
+        """
+        if version is not None and version != self.version:
+            raise VersionConflictError(
+                f"dashboard {self.uid!r} is version {self.version} now, and what is to be saved was made of version "
+                f"{version}. Read it again and repeat the change, or leave out 'version' to save over what is there"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_monitoring.grafana.failures import FolderMissingError, NotFoundError, RefusedError
+from otel_monitoring.grafana.failures import FolderMissingError, NotFoundError, RefusedError, VersionConflictError
 from otel_monitoring.grafana.found import Datasource, Folder
 from otel_monitoring.grafana.shapes import Json, listing, mapping, quoted, text, whole
 
@@ -62,9 +62,14 @@ class WithPlaces:
             # Grafana would make it all the same, and nobody would ever see it.
             raise FolderMissingError(f"making folder {title!r}: there is no folder {parent_uid!r} to put it into")
         what = f"making folder {title!r}"
-        made = await self._transport.call(
-            lambda api: api.folder.create_folder(title, uid, parent_uid), what, repeatable=False
-        )
+        try:
+            made = await self._transport.call(
+                lambda api: api.folder.create_folder(title, uid, parent_uid), what, repeatable=False
+            )
+        except VersionConflictError:
+            if uid is None:
+                raise
+            return await self.folder(uid)  # somebody else has just made it
         return _folder(mapping(made, what))
 
     async def delete_folder(self, uid: str, *, with_all_in_it: bool = False) -> None:

@@ -79,7 +79,7 @@ def not_grafana(reply: Reply, what: str, connection: Connection) -> NotAGrafanaE
     kind = reply.header("content-type").partition(";")[0] or "nothing that says what it is"
     return NotAGrafanaError(
         f"{what}: {connection.shown} answered {reply.status} with {kind}, where Grafana's API answers JSON. "
-        f"grafana_url must be the address of Grafana itself, with the path it lives under, and without a sign-in page before"
+        f"grafana_url must be Grafana's own address, with the path it lives under and without a sign-in page before it"
     )
 
 

@@ -116,8 +116,7 @@ def _metadata(draft: Draft, found: FoundDashboard | None) -> Json:
     annotations = texts(before, "annotations")
     annotations |= {"grafana.app/folder": draft.folder_uid, "grafana.app/message": draft.message}
     kept = {name: value for name, value in before.items() if name not in _SERVERS_OWN}
-    named = {"name": draft.uid} if draft.uid else {"generateName": "d"}
-    return kept | named | {"annotations": {name: text for name, text in annotations.items() if text}}
+    return kept | {"name": draft.uid, "annotations": {name: text for name, text in annotations.items() if text}}
 
 
 def _found(resource: Json) -> FoundDashboard:

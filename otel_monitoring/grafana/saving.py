@@ -20,7 +20,7 @@ class Draft:
     """A dashboard to be saved.
 
     Attributes:
-        uid: of the dashboard; empty lets Grafana choose one.
+        uid: of the dashboard.
         spec: the dashboard, without its bookkeeping.
         folder_uid: where it goes; empty is the root.
         message: for its history.
