@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from otel_monitoring.cli.grafana_content import Choice, subject_of
+from otel_monitoring.exceptions import ExtraMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -34,11 +35,29 @@ Examples:
 """,
 )
 
+LIBRARIES = frozenset({"grafana_client", "grafana_foundation_sdk", "niquests", "promql_parser"})
+"""What comes with the extra."""
+
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """Typer's own, wherever the installed one has it from."""
 
 
-class PlanCommand(TyperCommand):
+class GrafanaCommand(TyperCommand):
+    """A command that says which extra it needs."""
+
+    def invoke(self, *arguments, **options):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN201 (typer's)
+        """Run it."""
+        try:
+            return super().invoke(*arguments, **options)
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").partition(".")[0] not in LIBRARIES:
+                raise
+            raise ExtraMissingError(
+                f"this needs {missing.name}, which is not installed: pip install 'otel-monitoring[grafana]'"
+            ) from None
+
+
+class PlanCommand(GrafanaCommand):
     """A command whose exit code 2 has a meaning of its own: a wrong option is 1."""
 
     def make_context(self, *arguments, **options):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN201 (typer's)
@@ -125,7 +144,7 @@ def plan(
     raise typer.Exit(_run(lambda say: run_plan(subject_of(choice), wishes, say)))
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def apply(
     *,
     service: Service = None,
@@ -168,7 +187,7 @@ def apply(
     raise typer.Exit(_run(lambda say: run_apply(subject_of(choice), wishes, say)))
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def pull(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
     *,
@@ -198,7 +217,7 @@ def pull(
     )
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def delete(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -228,7 +247,7 @@ def delete(
     _run(lambda say: run_delete(subject, wishes, say))
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def annotate(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What happened, such as 'release 1.4'.")],
     *,
@@ -249,7 +268,7 @@ def annotate(
     _run(lambda _: run_annotate(subject, text, tuple(tags) if tags else DEPLOYMENT_TAGS))
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def render(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where the files go; it is made where it is missing.")
