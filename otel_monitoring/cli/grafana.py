@@ -23,7 +23,7 @@ grafana_commands = typer.Typer(
     no_args_is_help=True,
     help="""Keep a Grafana's dashboards and alert rules as the code says.
 
-Which Grafana, and how to sign in there, are settings: OTEL_MONITORING_GRAFANA_URL, and \\
+Which Grafana, and how to sign in there, are settings: OTEL_MONITORING_GRAFANA_URL, and \
 OTEL_MONITORING_GRAFANA_API_KEY with a token of a service account, or …_USERNAME and …_PASSWORD.
 
 \b
@@ -31,7 +31,7 @@ Examples:
   otel-monitoring grafana plan --service myapp.monitoring:monitoring
   otel-monitoring grafana apply --annotate "release 1.4"
   otel-monitoring grafana pull changes && otel-monitoring grafana apply --from changes
-  otel-monitoring grafana render grafana && docker compose --project-directory grafana up --wait
+  otel-monitoring grafana render grafana && docker compose -f grafana/compose.yaml up --wait
 """,
 )
 
