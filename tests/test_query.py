@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from otel_monitoring.catalogue import Catalogue, Declaration, Kind, Query
 from otel_monitoring.catalogue.shipped import SHIPPED
 from otel_monitoring.exceptions import QueryError
 from otel_monitoring.grafana.check import check_query
+from otel_monitoring.grafana.documents import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,6 +196,19 @@ def test_instruments_give_the_queries_of_their_declaration() -> None:
         assert wait.quantile(0.95, by="queue") == wait.declaration.quantile(0.95, by="queue")
         assert backlog.usual() == backlog.declaration.last(by="queue")
         assert running.last() == running.declaration.last()
+
+
+def test_the_page_on_queries_does_what_it_shows() -> None:
+    """Its Python runs, and the queries are those that it names beside them."""
+    page = (Path(__file__).parents[1] / "docs" / "queries.md").read_text(encoding="utf-8")
+    code = "\n".join(block.code for block in blocks_of(page) if block.language == "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    with names["monitoring"]:
+        query = names["query"]
+        for shown in (query.title, query.unit, query.legend):
+            assert f"  # {shown}\n" in page
+        assert query.expr.startswith(page.split("query.expr  # ")[1].split(", …")[0])
 
 
 def _catalogue() -> Catalogue:

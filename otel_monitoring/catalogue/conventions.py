@@ -54,11 +54,12 @@ def convention_problems(metric: Declaration) -> Iterator[str]:
 
 
 def _name_problems(metric: Declaration) -> Iterator[str]:
+    suffix = next((suffix for suffix in _TAKEN_SUFFIXES if metric.name.endswith(suffix)), "")
+    bare = metric.name.removesuffix(suffix)
     if not _SNAKE_CASE.fullmatch(metric.name):
-        yield f"the name is not in small letters with '_' or '.' between words: {_snake(metric.name)!r}"
-    for suffix, meaning in _TAKEN_SUFFIXES.items():
-        if metric.name.endswith(suffix):
-            yield f"the name ends in {suffix!r}, and {meaning}: {metric.name.removesuffix(suffix)!r}"
+        yield f"the name is not in small letters with '_' or '.' between words: {_snake(bare)!r}"
+    if suffix:
+        yield f"the name ends in {suffix!r}, and {_TAKEN_SUFFIXES[suffix]}: {_snake(bare)!r}"
     last = re.split(r"[._]", metric.name)[-1]
     if last in _UNITS_IN_NAMES and last != unit_suffix(metric.unit):
         yield f"the name ends in the unit {last!r}, and its unit is {metric.unit!r}: give unit=…, and leave it out here"

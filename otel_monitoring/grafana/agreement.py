@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import did_you_mean
 from otel_monitoring.catalogue.conventions import convention_problems
+from otel_monitoring.catalogue.objective import DeclaredObjective, Latency, Objective, Objectives
 from otel_monitoring.exceptions import MonitoringError, QueryError
 from otel_monitoring.grafana.check import check_query
 from otel_monitoring.grafana.documents import document_problems
 from otel_monitoring.grafana.labels import labels_of
 from otel_monitoring.grafana.promql import parse_query
 from otel_monitoring.grafana.series import KnownSeries
-from otel_monitoring.grafana.shipped_rules import recorded_series
+from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
 from otel_monitoring.grafana.usage import usage_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def agreement_of(
         *_metric_problems(catalogue, dashboards, groups),
         *(problem for dashboard in dashboards for problem in _dashboard_problems(dashboard, catalogue, recorded)),
         *(problem for group in groups for problem in _group_problems(group, catalogue, recorded)),
-        *document_problems(documents, catalogue, recorded=recorded, not_metrics=not_metrics),
+        *document_problems(
+            documents, catalogue, recorded={**_recorded_for_objectives(), **recorded}, not_metrics=not_metrics
+        ),
     )
     return Agreement(
         metrics=len(catalogue),
@@ -92,6 +95,12 @@ def agreement_of(
         documents=len(documents),
         problems=tuple(dict.fromkeys(problems)),
     )
+
+
+def _recorded_for_objectives() -> dict[str, frozenset[str]]:
+    """Return what is recorded where an operation has an objective: documents speak of that, whether or not one has."""
+    promised = Objective(success=0.99, latency=Latency(seconds=2.5, share=0.95))
+    return recorded_series(shipped_groups(objectives=Objectives([DeclaredObjective("any", "any", promised)])))
 
 
 def _metric_problems(

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-QUERY_LANGUAGES = ("promql", "PromQL")
-"""What blocks of PromQL are marked with."""
+PROMQL = ("promql", "PromQL")
+PYTHON = ("python", "py")
+YAML = ("yaml", "yml")
+"""What blocks of code are marked with."""
 
 _FENCE = re.compile(
     r"""
@@ -99,10 +101,11 @@ def document_problems(
         not_metrics: words that look like metrics and are none, such as names of settings.
     """
     read = tuple(documents)
-    known = _with_declared(catalogue, (block for document in read for block in blocks_of(document.text)))
-    reader = _Reader(known, recorded, not_metrics)
+    declared = {document: tuple(_declared_by(document)) for document in read}
+    others = [declaration for document in read for declaration in declared[document]]
     for document in read:
-        yield from reader.problems(document)
+        known = _with_declared(catalogue, (*declared[document], *others))  # what it says itself comes first
+        yield from _Reader(known, recorded, not_metrics).problems(document)
 
 
 def blocks_of(text: str) -> Iterator[Block]:
@@ -123,11 +126,9 @@ class _Reader:
         self._known = KnownSeries(catalogue, recorded=recorded)
         self._not_metrics = not_metrics
         self._readers: dict[str, Callable[[Block], Iterator[tuple[int, str]]]] = {
-            "python": self._in_python,
-            "py": self._in_python,
-            "yaml": self._in_yaml,
-            "yml": self._in_yaml,
-            **dict.fromkeys(QUERY_LANGUAGES, self._in_promql),
+            **dict.fromkeys(PYTHON, self._in_python),
+            **dict.fromkeys(YAML, self._in_yaml),
+            **dict.fromkeys(PROMQL, self._in_promql),
         }
 
     def problems(self, document: Document) -> Iterator[str]:
@@ -218,18 +219,20 @@ def _blank(fence: re.Match[str]) -> str:
     return "\n" * fence[0].count("\n")
 
 
-def _with_declared(catalogue: Catalogue, blocks: Iterable[Block]) -> Catalogue:
-    """Return a catalogue with what blocks of Python declare, too; what does not fit is not in it."""
+def _with_declared(catalogue: Catalogue, declared: Iterable[Declaration]) -> Catalogue:
+    """Return a catalogue with further declarations; of what does not fit beside others the first stays."""
     known = Catalogue()
     known.allow(metrics=catalogue.foreign_metrics, labels=catalogue.target_labels)
-    for declaration in catalogue:
-        known.declare(declaration)
-    for block in blocks:
-        if block.language in {"python", "py"}:
-            for declaration in _declared_in(block.code):
-                if known.find(declaration.name) is None:
-                    _declare(known, declaration)
+    for declaration in (*catalogue, *declared):
+        if known.find(declaration.name) is None:
+            _declare(known, declaration)
     return known
+
+
+def _declared_by(document: Document) -> Iterator[Declaration]:
+    for block in blocks_of(document.text):
+        if block.language in PYTHON:
+            yield from _declared_in(block.code)
 
 
 def _declare(catalogue: Catalogue, declaration: Declaration) -> None:

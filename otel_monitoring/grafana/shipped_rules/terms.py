@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass
 from string import Template
 from typing import TYPE_CHECKING
@@ -128,7 +129,7 @@ def quoted(text: str) -> str:
 
 def literal(text: str) -> str:
     """Return text as a template that gives it, whatever braces it holds."""
-    return text.replace("{{", '{{ "{{" }}')
+    return re.sub(r"\{\{|\}\}", r'{{ "\g<0>" }}', text)
 
 
 def bucket(bound: float) -> str:
