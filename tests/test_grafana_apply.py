@@ -28,6 +28,7 @@ from otel_monitoring.grafana.pulled import Pulled, read_pulled
 from otel_monitoring.grafana.reading import as_held, folder_of, read_present
 from otel_monitoring.metrics import Registry
 from otel_monitoring.settings import Settings
+from tests import grafana_dashboards
 from tests.grafana_requests import Answer
 from tests.grafana_server import ADMIN_TOKEN, GrafanaServer, serving
 
@@ -382,6 +383,14 @@ def test_a_deployment_is_marked_once_all_is_well(standin: Place) -> None:
         ("release 1.4", ["deployment"]),
         ("rolled back", ["deployment", "shop"]),
     ]
+
+
+def test_a_grafana_that_fills_in_more_than_we_know_of_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a newer server adds to a dashboard is neither planned away nor taken for somebody's change."""
+    monkeypatch.setitem(grafana_dashboards.FILLED, "fromTheFuture", {"mode": 1})
+    with opened() as place:
+        for shown in (both(place), both(place, title="New")):
+            assert [place.plan(shown), place.apply(shown), place.plan(shown)] == [2, 0, 0]
 
 
 # rules that cannot work
