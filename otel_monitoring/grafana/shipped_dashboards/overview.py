@@ -158,8 +158,7 @@ def _firing_alerts() -> Panel:
         texts=SEVERITIES,
         links={"alertname": ALERT, **ONLY_COMPONENT},
         empty="No alert of Prometheus is firing.",
-        description="Alerts that Prometheus evaluates and that fire now, and for how many series. Those that Grafana evaluates "
-        "itself are behind 'Alert rules', above.",
+        description="What Prometheus alerts of, and for how many series. What Grafana does is behind 'Alert rules', above.",
     )
 
 
