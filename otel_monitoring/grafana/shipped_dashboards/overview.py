@@ -158,7 +158,7 @@ def _firing_alerts() -> Panel:
         texts=SEVERITIES,
         links={"alertname": ALERT, **ONLY_COMPONENT},
         empty="No alert of Prometheus is firing.",
-        description="What Prometheus alerts of, and for how many series. What Grafana does is behind 'Alert rules', above.",
+        description="What Prometheus alerts of, by series. What Grafana alerts of is behind 'Alert rules', above.",
     )
 
 
