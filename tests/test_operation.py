@@ -219,6 +219,64 @@ def test_names_default_to_the_function_and_the_service(operations: Operations, r
     assert outcomes(registry, "tidy", "svc") == {"success": 1}
 
 
+class Bare:
+    """Has methods of each kind that are decorated without parentheses."""
+
+    operations = Operations(KINDS, lambda error, *, component: None, "bare")
+
+    @operations.operation
+    def plain(self, points: int) -> int:
+        """Return the points."""
+        return points
+
+    @operations.operation
+    @classmethod
+    def klass(cls) -> type[Bare]:
+        """Return the class."""
+        return cls
+
+    @operations.operation
+    @staticmethod
+    async def static(points: int) -> int:
+        """Return the points."""
+        return points
+
+    @operations.operation
+    def stream(self) -> Generator[int]:
+        """Give a number."""
+        yield 1
+
+    @operations.operation
+    async def stream_later(self) -> AsyncGenerator[int]:
+        """Give a number."""
+        yield 1
+
+    @property
+    @operations.operation
+    def getter(self) -> int:
+        """A number."""
+        return 1
+
+
+@pytest.mark.asyncio
+async def test_without_parentheses_names_are_those_left_out() -> None:
+    """Functions of each kind take their own name and the service's component, and stay what they are."""
+    bare = Bare()
+    points: int = bare.plain(2)
+    points += await bare.static(3)
+    points += bare.getter
+    points += sum(bare.stream())
+    assert points + sum([item async for item in bare.stream_later()]) == 8
+    assert Bare.klass() is Bare
+    assert inspect.getdoc(Bare.plain) == "Return the points."
+    assert inspect.iscoroutinefunction(Bare.static)
+    assert inspect.isgeneratorfunction(Bare.stream)
+    assert inspect.isasyncgenfunction(Bare.stream_later)
+    assert pickle.loads(pickle.dumps(Bare.plain)) is Bare.plain
+    for name in ("plain", "klass", "static", "stream", "stream_later", "getter"):
+        assert outcomes(KINDS, name, "bare") == {"success": 1}
+
+
 class Scorer:
     """Has decorated methods of each kind, and in either order."""
 
@@ -368,10 +426,12 @@ def test_what_is_no_function_is_refused(operations: Operations) -> None:
         operations.operation("klass")(Scorer)
     with pytest.raises(TypeError, match="is no function"):
         operations.operation("nothing")(property())
-    with pytest.raises(TypeError, match="above a function, and call it"):
-        operations.operation(Scorer.plain)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="above a function, and call it"):
-        operations.operation("number")(3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="3 is no function: put the decorator above a function"):
+        operations.operation("number")(3)  # type: ignore[type-var]
+    with pytest.raises(TypeError, match="3 is no function: put the decorator above a function"):
+        operations.operation(3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="is no function"):
+        operations.operation(Scorer)
 
 
 def test_a_block_is_measured_as_a_function_is(operations: Operations, registry: Registry, reported: Reported) -> None:

@@ -225,6 +225,28 @@ def test_an_error_counts_once_whichever_way_it_comes(monitoring: MonitoringServi
     assert found["system_errors_total", ("lookup", "scorer")] == 3
 
 
+def test_operations_agents_and_tools_are_decorated_without_parentheses_too(monitoring: MonitoringService) -> None:
+    """Each takes the name of its function, and the service is its component."""
+
+    @monitoring.agent
+    def finder() -> int:
+        return search() + 1
+
+    @monitoring.tool
+    def search() -> int:
+        return tidy(20)
+
+    @monitoring.operation
+    def tidy(number: int) -> int:
+        return number
+
+    assert finder() == 21
+    found = values(monitoring)
+    assert [found["operations_total", (name, "outreach", "success")] for name in ("finder", "search", "tidy")] == [
+        1
+    ] * 3
+
+
 def test_structlog_errors_count_without_any_configuration(
     monitoring: MonitoringService, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -496,7 +496,7 @@ monitoring = MonitoringService(service_name="svc")
 def find():
     return search()
 
-@monitoring.tool()
+@monitoring.tool
 def search():
     return 42
 

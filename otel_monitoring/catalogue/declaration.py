@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from otel_monitoring.catalogue.kind import Kind
 from otel_monitoring.catalogue.names import (
+    did_you_mean,
     label_name_problem,
     metric_name_problem,
     prometheus_label,
@@ -17,6 +18,7 @@ from otel_monitoring.catalogue.names import (
     unit_problem,
     unit_suffix,
 )
+from otel_monitoring.catalogue.usual import UsualQueries
 from otel_monitoring.exceptions import DeclarationError
 
 if TYPE_CHECKING:
@@ -26,35 +28,8 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 """Bounds for durations in seconds: those of OpenTelemetry's HTTP conventions."""
 
 
-class Kind(StrEnum):
-    """What a metric does over time; the value is the type that Prometheus shows."""
-
-    COUNTER = "counter"
-    UP_DOWN_COUNTER = "up_down_counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-    @property
-    def prometheus_type(self) -> str:
-        """The word after ``# TYPE``: Prometheus knows no up-down counter."""
-        return "gauge" if self is Kind.UP_DOWN_COUNTER else self.value
-
-    @property
-    def sample_suffixes(self) -> tuple[str, ...]:
-        """What is appended to the family's base name, one for each kind of line shown."""
-        return _SAMPLE_SUFFIXES[self]
-
-
-_SAMPLE_SUFFIXES = {
-    Kind.COUNTER: ("_total", "_created"),
-    Kind.UP_DOWN_COUNTER: ("",),
-    Kind.GAUGE: ("",),
-    Kind.HISTOGRAM: ("_bucket", "_sum", "_count", "_created"),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
+class Declaration(UsualQueries):
     """A metric of the catalogue, checked when it is made.
 
     Args:
@@ -67,6 +42,9 @@ class Declaration:
         max_series: how many label sets are kept apart before the rest go to one overflow
             series; None takes the service's setting.
         expire_after_seconds: a gauge series not set for this long is forgotten; None keeps it.
+        values: labels that only ever have a few values, with those, as in
+            ``(("outcome", ("success", "error")),)``; queries that name another are refused,
+            what is recorded is not looked at.
 
     Raises:
         DeclarationError: something does not fit; the message says what would be right.
@@ -80,6 +58,7 @@ class Declaration:
     buckets: tuple[float, ...] = ()
     max_series: int | None = None
     expire_after_seconds: float | None = None
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
     prometheus_name: str = field(init=False)
     prometheus_labels: tuple[str, ...] = field(init=False)
 
@@ -98,6 +77,11 @@ class Declaration:
         put(self, "prometheus_labels", tuple(map(prometheus_label, self.labels)))
 
     @property
+    def declaration(self) -> Declaration:
+        """The metric itself, as an instrument gives it."""
+        return self
+
+    @property
     def base_name(self) -> str:
         """The family name without a counter's ``_total``, as OpenMetrics heads the family."""
         return self.prometheus_name.removesuffix("_total") if self.kind is Kind.COUNTER else self.prometheus_name
@@ -106,6 +90,11 @@ class Declaration:
     def sample_names(self) -> frozenset[str]:
         """Every name that a line or a heading of this family can carry."""
         return frozenset({self.base_name, *(self.base_name + suffix for suffix in self.kind.sample_suffixes)})
+
+    @property
+    def prometheus_values(self) -> dict[str, tuple[str, ...]]:
+        """The values of labels that have only a few, by the label's name in Prometheus."""
+        return {prometheus_label(label): values for label, values in self.values}
 
     @property
     def unit_suffix(self) -> str:
@@ -121,6 +110,7 @@ class Declaration:
         if self.max_series is not None and not (type(self.max_series) is int and self.max_series > 0):
             yield f"max_series is {self.max_series!r}: a whole number of series above 0"
         yield from self._expiry_problems()
+        yield from self._value_problems()
 
     def _bucket_problems(self) -> Iterable[str]:
         if self.kind is not Kind.HISTOGRAM:
@@ -144,6 +134,13 @@ class Declaration:
             yield f"only gauges expire, and this is a {self.kind.value}: leave expire_after_seconds out"
         elif not _is_finite_number(self.expire_after_seconds) or self.expire_after_seconds <= 0:
             yield f"expire_after_seconds is {self.expire_after_seconds!r}: a number of seconds above 0"
+
+    def _value_problems(self) -> Iterable[str]:
+        for label, values in self.values:
+            if label not in self.labels:
+                yield f"values are given for {label!r}, which is none of its labels{did_you_mean(label, self.labels)}"
+            elif isinstance(values, str) or not values or not all(isinstance(value, str) for value in values):
+                yield f"the values of {label!r} are {values!r}: write a tuple of texts, ('success', 'error')"
 
 
 def _label_problems(labels: Sequence[str]) -> Iterable[str]:

@@ -16,6 +16,7 @@ from bisect import bisect_left
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from otel_monitoring.catalogue.objective import Objectives
 from otel_monitoring.instrument.recorder import BOUNDS, Recorder, ReportError, Run
 from otel_monitoring.instrument.spans import Role, Spans, current_frame
 from otel_monitoring.instrument.streams import measured_async_generator, measured_generator
@@ -26,17 +27,19 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from otel_monitoring.catalogue.objective import Objective
     from otel_monitoring.metrics import Registry
     from otel_monitoring.metrics.pages import Slots
 
 SHORTEST = BOUNDS[0]
-CALL_IT = (
-    'put the decorator directly above a function, and call it, as in @monitoring.operation("score", component="scorer")'
-)
+ABOVE_A_FUNCTION = 'put the decorator above a function, as in @monitoring.operation("score", component="scorer")'
 
 P = ParamSpec("P")
 R = TypeVar("R")
-M = TypeVar("M", bound="property | staticmethod[..., Any] | classmethod[Any, ..., Any]")
+Decorated = TypeVar(
+    "Decorated", bound="Callable[..., Any] | property | staticmethod[..., Any] | classmethod[Any, ..., Any]"
+)
+"""Whatever can be decorated."""
 
 
 class Operations:
@@ -47,35 +50,78 @@ class Operations:
         report: told of each exception.
         component: the component of functions that name none.
         spans: start the spans of operations; None starts those of the provider that the application sets.
+        objectives: where the objectives go that are declared beside functions; None keeps them here.
     """
 
-    def __init__(self, registry: Registry, report: ReportError, component: str, *, spans: Spans | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        report: ReportError,
+        component: str,
+        *,
+        spans: Spans | None = None,
+        objectives: Objectives | None = None,
+    ) -> None:
         self._registry = registry
         self._report = report
         self._component = component
         self._spans = Spans(registry.incidents) if spans is None else spans
+        self._objectives = Objectives() if objectives is None else objectives
         self._recorders: dict[tuple[Role, str, str], Recorder] = {}
 
+    @overload
     def operation(
-        self, name: str | None = None, component: str | None = None, *, role: Role = Role.OPERATION
-    ) -> Operation:
+        self,
+        name: str | None = None,
+        component: str | None = None,
+        *,
+        role: Role = Role.OPERATION,
+        objective: Objective | None = None,
+    ) -> Operation: ...
+
+    @overload
+    def operation(
+        self,
+        name: Decorated,
+        component: str | None = None,
+        *,
+        role: Role = Role.OPERATION,
+        objective: Objective | None = None,
+    ) -> Decorated: ...
+
+    def operation(
+        self,
+        name: str | Decorated | None = None,
+        component: str | None = None,
+        *,
+        role: Role = Role.OPERATION,
+        objective: Objective | None = None,
+    ) -> Operation | Decorated:
         """Return what decorates a function of any kind, and measures a block as a context manager.
 
         Args:
-            name: the label ``operation``; a function's own name where left out.
+            name: the label ``operation``; a function's own name where left out.  A function in its
+                place, as the decorator without parentheses hands it in, is decorated at once.
             component: the label ``component``; the service's where left out.
             role: what it is to OpenTelemetry: by it go the names of its spans and their attributes.
+            objective: what it promises.
 
         Raises:
-            TypeError: the name is none.
+            TypeError: the name is neither a name nor a function.
+            DeclarationError: the operation has promised something else before.
         """
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"{name!r} is no name: {CALL_IT}")
+        belongs_to = component or self._component
 
         def recorder(operation: str) -> Recorder:
-            return self._recorder(role, operation, component or self._component)
+            if objective is not None:
+                self._objectives.declare(operation, belongs_to, objective)
+            return self._recorder(role, operation, belongs_to)
 
-        return Operation(recorder, name)
+        if isinstance(name, str) and objective is not None:
+            self._objectives.declare(name, belongs_to, objective)
+        if name is None or isinstance(name, str):
+            return Operation(recorder, name)
+        return Operation(recorder, None)(name)
 
     def _recorder(self, role: Role, operation: str, component: str) -> Recorder:
         key = role, operation, component
@@ -101,18 +147,16 @@ class Operation:
         self._name = name
         self._entered: list[Run] = []
 
-    @overload
-    def __call__(self, function: M) -> M: ...  # type: ignore[overload-overlap]
-
-    @overload
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
-
-    def __call__(self, function: Any) -> Any:
+    def __call__(self, function: Decorated) -> Decorated:
         """Return the function, instrumented; it may be a property, a class method or a static method too.
 
         Raises:
             TypeError: it is no function.
         """
+        decorated: Decorated = self._decorate(function)
+        return decorated
+
+    def _decorate(self, function: Any) -> Any:  # noqa: ANN401 (of the same kind)
         if isinstance(function, property):
             getter: Any = function.fget  # one without is refused
             return function.getter(self(getter))
@@ -176,7 +220,7 @@ def _code_of(function: Callable[..., object]) -> Callable[..., object]:
 
 def _refuse_what_is_no_function(function: object) -> None:
     if not callable(function) or inspect.isclass(function):
-        raise TypeError(f"{function!r} is no function: {CALL_IT}")
+        raise TypeError(f"{function!r} is no function: {ABOVE_A_FUNCTION}")
 
 
 def _measured_function(function: Callable[P, R], recorder: Recorder) -> Callable[P, R]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO, TypeVar, cast,
 from opentelemetry import metrics as otel
 
 from otel_monitoring.catalogue import Declaration, Kind
+from otel_monitoring.catalogue.objective import Objectives
 from otel_monitoring.catalogue.shipped import (
     MONITORING_EXPORT_FAILURES,
     MONITORING_OVERHEAD,
@@ -21,12 +22,13 @@ from otel_monitoring.catalogue.shipped import (
 from otel_monitoring.errors import Corridor, CountErrors
 from otel_monitoring.exceptions import ConfigurationError
 from otel_monitoring.export.text import Exposition
-from otel_monitoring.instrument.operation import Operations
+from otel_monitoring.instrument.operation import Decorated, Operations
 from otel_monitoring.instrument.rate_limits import RateLimits
 from otel_monitoring.instrument.spans import Role, Spans
 from otel_monitoring.instrument.tokens import Tokens
 from otel_monitoring.metrics import Counter, Gauge, Histogram, Registry, UpDownCounter
 from otel_monitoring.metrics.meter import CatalogueMeter
+from otel_monitoring.service.collected import collected_alerts, collected_dashboards
 from otel_monitoring.service.from_settings import opened_store, recorder_of
 from otel_monitoring.service.with_grafana import WithGrafana
 from otel_monitoring.settings import Settings
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Self
     from wsgiref.types import WSGIApplication
 
+    from otel_monitoring.catalogue.objective import Objective
     from otel_monitoring.errors.corridor import Sink
     from otel_monitoring.errors.store import ErrorStore
     from otel_monitoring.export.asgi import MetricsApp
@@ -69,6 +72,7 @@ class MonitoringService(WithGrafana):
     Attributes:
         settings: as they are in force.
         registry: the metrics, from declaration to snapshot.
+        objectives: what operations promise, as it was declared beside them.
         watchers: called with each service that is made; the test kit is one.
     """
 
@@ -77,10 +81,19 @@ class MonitoringService(WithGrafana):
     def __init__(self, config: Mapping[str, object] | None = None, **settings: object) -> None:
         self.settings = Settings.load(config, environ=None, **settings)
         self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
+        self.registry.catalogue.allow(
+            metrics=self.settings.foreign_metrics,
+            labels=(*self.settings.target_labels, *self.settings.push_grouping),
+        )
         self._component = self.settings.service_name
         self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], recorder_of(self.settings))
         spans = Spans(self.registry.incidents, enabled=not self.settings.disabled)
-        self._operations = Operations(self.registry, self._report_exception, self._component, spans=spans)
+        self.objectives = Objectives()
+        self.dashboards = collected_dashboards(self.registry.catalogue)
+        self.alerts = collected_alerts(self.registry.catalogue)
+        self._operations = Operations(
+            self.registry, self._report_exception, self._component, spans=spans, objectives=self.objectives
+        )
         self._rate_limits = RateLimits(self.registry)
         self._tokens = Tokens(self.registry)
         self._overhead = self.registry.counter(MONITORING_OVERHEAD)
@@ -345,24 +358,72 @@ class MonitoringService(WithGrafana):
 
     # Instrumentation
 
-    def operation(self, name: str | None = None, component: str | None = None) -> Operation:
+    @overload
+    def operation(
+        self, name: str | None = None, component: str | None = None, *, objective: Objective | None = None
+    ) -> Operation: ...
+
+    @overload
+    def operation(self, name: Decorated) -> Decorated: ...
+
+    def operation(
+        self,
+        name: str | Decorated | None = None,
+        component: str | None = None,
+        *,
+        objective: Objective | None = None,
+    ) -> Operation | Decorated:
         """Return a decorator for functions and generators, async or not, which measures a block under ``with`` too.
 
-        Where the application has set up tracing, each call is a span of that name.
+        Where the application has set up tracing, each call is a span of that name.  Without
+        parentheses, as ``@monitoring.operation``, name and component are those left out.
 
         Args:
             name: the label ``operation``; a function's own name where left out.
             component: the label ``component``; the service's name where left out.
+            objective: what it promises; alerts tell when it spends its error budget too fast.
+
+        Raises:
+            TypeError: what is decorated is no function.
+            DeclarationError: the operation has promised something else before.
         """
-        return self._operations.operation(name, component)
+        return self._operations.operation(name, component, objective=objective)
 
-    def agent(self, name: str | None = None, component: str | None = None) -> Operation:
+    @overload
+    def agent(
+        self, name: str | None = None, component: str | None = None, *, objective: Objective | None = None
+    ) -> Operation: ...
+
+    @overload
+    def agent(self, name: Decorated) -> Decorated: ...
+
+    def agent(
+        self,
+        name: str | Decorated | None = None,
+        component: str | None = None,
+        *,
+        objective: Objective | None = None,
+    ) -> Operation | Decorated:
         """Return the like of ``operation`` for an agent: its spans are ``invoke_agent`` and its name."""
-        return self._operations.operation(name, component, role=Role.AGENT)
+        return self._operations.operation(name, component, role=Role.AGENT, objective=objective)
 
-    def tool(self, name: str | None = None, component: str | None = None) -> Operation:
+    @overload
+    def tool(
+        self, name: str | None = None, component: str | None = None, *, objective: Objective | None = None
+    ) -> Operation: ...
+
+    @overload
+    def tool(self, name: Decorated) -> Decorated: ...
+
+    def tool(
+        self,
+        name: str | Decorated | None = None,
+        component: str | None = None,
+        *,
+        objective: Objective | None = None,
+    ) -> Operation | Decorated:
         """Return the like of ``operation`` for a tool of an agent: its spans are ``execute_tool`` and its name."""
-        return self._operations.operation(name, component, role=Role.TOOL)
+        return self._operations.operation(name, component, role=Role.TOOL, objective=objective)
 
     def record_tokens(
         self,
