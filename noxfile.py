@@ -170,8 +170,8 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def generate(session: nox.Session) -> None:
-    """Write the pages that are made from the code."""
-    session.install("-e", ".")
+    """Write the pages and the folder that are made from the code."""
+    session.install("-e", ".[grafana]")
     session.run("python", "docs/generate.py", *session.posargs)
 
 

@@ -10,6 +10,7 @@
     ├── ServerError            the stand-alone metrics server cannot start
     ├── QueryError             a query is no PromQL, or names what the catalogue does not hold
     ├── DashboardError         a dashboard, a row or a panel is put together wrongly
+    ├── AlertError             an alert rule is put together wrongly
     ├── PushError              a Pushgateway did not take what was pushed; never leaves the service
     ├── StoreError             the error store cannot be read or written
     │   └── UnknownGroupError  no group of errors, or more than one, is meant
@@ -99,6 +100,10 @@ class QueryError(MonitoringError, ValueError):
 
 class DashboardError(MonitoringError, ValueError):
     """A dashboard, a row or a panel is put together wrongly; the message says what would be right."""
+
+
+class AlertError(MonitoringError, ValueError):
+    """An alert rule is put together wrongly; the message says where, and what would be right."""
 
 
 class GrafanaError(MonitoringError):

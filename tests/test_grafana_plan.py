@@ -147,10 +147,10 @@ def test_a_dashboard_of_others_is_never_replaced(theirs: FoundDashboard, said: s
     assert said in step.reason
 
 
-def test_a_dashboard_kept_in_a_newer_form_needs_overwriting() -> None:
+def test_a_dashboard_kept_in_a_newer_form_is_never_replaced() -> None:
     """A write in the older form would lose what only the newer one can hold."""
     newer = replace(stored(dashboard()), stored_schema="v2beta1")
-    step = only(make_plan(desired(dashboard(title="New")), found(newer)))
+    step = only(make_plan(desired(dashboard(title="New")), found(newer), overwrite=True))
     assert step.action is Action.REFUSED
 
 
@@ -187,9 +187,7 @@ def test_a_rule_that_the_code_changed_is_shown_by_its_uid() -> None:
     assert step.differences == (Difference("rules.jobs-stuck.for", 300.0, 600.0),)
 
 
-@pytest.mark.parametrize(
-    "change", [{"isPaused": True}, {"title": "Quiet"}, {"labels": {"severity": "info"}}], ids=lambda change: min(change)
-)
+@pytest.mark.parametrize("change", [{"isPaused": True}, {"title": "Quiet"}, {"labels": {"severity": "info"}}], ids=min)
 def test_a_rule_that_somebody_changed_since_is_refused(change: dict[str, Any]) -> None:
     """A rule paused or edited in Grafana is not replaced without being told to."""
     there = found(groups=(stored_group(group(), **change),))
@@ -213,10 +211,18 @@ def test_a_rule_that_somebody_added_is_no_difference() -> None:
     assert only(make_plan(desired(groups=(group(),)), found(groups=(there,)))).action is Action.UNCHANGED
 
 
+def test_rules_are_put_beside_those_of_others_in_a_group_of_the_same_interval() -> None:
+    """Such as those that the service made one by one: they stay when the group is written."""
+    there = rule_group({"uid": "other", "title": "Other"})
+    step = only(make_plan(desired(groups=(group(),)), found(groups=(there,))))
+    assert step.action is Action.CHANGE
+    assert [one.path for one in step.differences] == ["rules.jobs-stuck"]
+
+
 @pytest.mark.parametrize(
     ("there", "said"),
     [
-        (rule_group({"uid": "other"}), "not ours has this name"),
+        (rule_group({"uid": "other"}, interval=120), "evaluated every 120 s"),
         (rule_group(RULE), "have the uids of yours"),
         (rule_group(RULE, name="other", folder="elsewhere"), "is in the group 'other'"),
         (rule_group({"uid": "from-file"}), "provisioned from a file"),
@@ -332,7 +338,7 @@ def test_what_the_provisioning_api_fills_in_is_no_difference() -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("5m", 300), ("300s", 300), ("1h30m", 5400), ("1d", 86_400), ("0s", 0), ("500ms", 0.5), ("soon", "soon")],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_durations_are_compared_as_seconds(text: str, seconds: float | str) -> None:
     """However a duration is written, it is the same duration."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue.kind import Kind
 from otel_monitoring.catalogue.names import (
+    did_you_mean,
     label_name_problem,
     metric_name_problem,
     prometheus_label,
@@ -41,6 +42,9 @@ class Declaration(UsualQueries):
         max_series: how many label sets are kept apart before the rest go to one overflow
             series; None takes the service's setting.
         expire_after_seconds: a gauge series not set for this long is forgotten; None keeps it.
+        values: labels that only ever have a few values, with those, as in
+            ``(("outcome", ("success", "error")),)``; queries that name another are refused,
+            what is recorded is not looked at.
 
     Raises:
         DeclarationError: something does not fit; the message says what would be right.
@@ -54,6 +58,7 @@ class Declaration(UsualQueries):
     buckets: tuple[float, ...] = ()
     max_series: int | None = None
     expire_after_seconds: float | None = None
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
     prometheus_name: str = field(init=False)
     prometheus_labels: tuple[str, ...] = field(init=False)
 
@@ -87,6 +92,11 @@ class Declaration(UsualQueries):
         return frozenset({self.base_name, *(self.base_name + suffix for suffix in self.kind.sample_suffixes)})
 
     @property
+    def prometheus_values(self) -> dict[str, tuple[str, ...]]:
+        """The values of labels that have only a few, by the label's name in Prometheus."""
+        return {prometheus_label(label): values for label, values in self.values}
+
+    @property
     def unit_suffix(self) -> str:
         """The unit's word, as in ``# UNIT``; empty where the name carries none."""
         return unit_suffix(self.unit)
@@ -100,6 +110,7 @@ class Declaration(UsualQueries):
         if self.max_series is not None and not (type(self.max_series) is int and self.max_series > 0):
             yield f"max_series is {self.max_series!r}: a whole number of series above 0"
         yield from self._expiry_problems()
+        yield from self._value_problems()
 
     def _bucket_problems(self) -> Iterable[str]:
         if self.kind is not Kind.HISTOGRAM:
@@ -123,6 +134,13 @@ class Declaration(UsualQueries):
             yield f"only gauges expire, and this is a {self.kind.value}: leave expire_after_seconds out"
         elif not _is_finite_number(self.expire_after_seconds) or self.expire_after_seconds <= 0:
             yield f"expire_after_seconds is {self.expire_after_seconds!r}: a number of seconds above 0"
+
+    def _value_problems(self) -> Iterable[str]:
+        for label, values in self.values:
+            if label not in self.labels:
+                yield f"values are given for {label!r}, which is none of its labels{did_you_mean(label, self.labels)}"
+            elif isinstance(values, str) or not values or not all(isinstance(value, str) for value in values):
+                yield f"the values of {label!r} are {values!r}: write a tuple of texts, ('success', 'error')"
 
 
 def _label_problems(labels: Sequence[str]) -> Iterable[str]:

@@ -10,15 +10,24 @@ from otel_monitoring.catalogue.names import nearest
 from otel_monitoring.exceptions import DeclarationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from otel_monitoring.catalogue.declaration import Declaration
 
 
 class Catalogue:
-    """A set of declarations in which no two show the same name in Prometheus."""
+    """A set of declarations in which no two show the same name in Prometheus.
+
+    Attributes:
+        foreign_metrics: names of metrics that others record and that queries may name too;
+            ``*`` stands for any text.
+        target_labels: labels that Prometheus gives to all that it scrapes from us, beside
+            ``job`` and ``instance``.
+    """
 
     def __init__(self) -> None:
+        self.foreign_metrics: tuple[str, ...] = ()
+        self.target_labels: frozenset[str] = frozenset()
         self._lock = threading.RLock()
         self._by_name: dict[str, Declaration] = {}
         self._by_sample_name: dict[str, Declaration] = {}
@@ -48,6 +57,17 @@ class Catalogue:
             self._by_name[declaration.name] = declaration
             self._by_sample_name.update(dict.fromkeys(declaration.sample_names, declaration))
             return declaration
+
+    def allow(self, *, metrics: Iterable[str] = (), labels: Iterable[str] = ()) -> None:
+        """Let queries name what is not declared here.
+
+        Args:
+            metrics: names of others' metrics; ``*`` stands for any text, as in ``node_*``.
+            labels: what Prometheus adds to our series, as in ``team``.
+        """
+        with self._lock:
+            self.foreign_metrics = (*self.foreign_metrics, *metrics)
+            self.target_labels = self.target_labels.union(labels)
 
     def find(self, name: str) -> Declaration | None:
         """Return the metric of an OpenTelemetry or a Prometheus name (also ``…_bucket``)."""

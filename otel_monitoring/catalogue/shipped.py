@@ -81,6 +81,7 @@ OPERATIONS = Declaration(
     unit="{operation}",
     labels=("operation", "component", "outcome"),
     description="Operations that ended, by outcome: success, error, cancelled or closed.",
+    values=(("outcome", ("success", "error", "cancelled", "closed")),),
 )
 OPERATIONS_IN_PROGRESS = Declaration(
     name="operations_in_progress",
@@ -102,6 +103,7 @@ HTTP_REQUESTS = Declaration(
     unit="{request}",
     labels=("endpoint", "method", "status"),
     description="HTTP requests answered, by class of status: 1xx to 5xx.",
+    values=(("status", ("1xx", "2xx", "3xx", "4xx", "5xx")),),
 )
 MEMORY_LIMIT = Declaration(
     name="memory_limit",
@@ -147,6 +149,9 @@ API_REQUESTS = Declaration(
     description=(
         "Calls to a platform, by outcome: success, client_error, auth_error, rate_limited, server_error, timeout "
         "or cancelled."
+    ),
+    values=(
+        ("outcome", ("success", "client_error", "auth_error", "rate_limited", "server_error", "timeout", "cancelled")),
     ),
 )
 API_REQUEST_DURATION = Declaration(
@@ -201,6 +206,7 @@ GEN_AI_TOKEN_USAGE = Declaration(
     labels=("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type"),
     description="Tokens of a call to a model, by type: input or output.",
     buckets=GEN_AI_TOKENS,
+    values=(("gen_ai.token.type", ("input", "output")),),
 )
 GEN_AI_OPERATION_DURATION = Declaration(
     name="gen_ai.client.operation.duration",

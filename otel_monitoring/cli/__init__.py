@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 (typer reads annotations)
 from typing import Annotated
 
 import typer
 
 from otel_monitoring import __version__
 from otel_monitoring.cli.errors import error_commands
+from otel_monitoring.cli.grafana import grafana_commands
 from otel_monitoring.cli.harmless import lines_of
 from otel_monitoring.exceptions import MonitoringError
 
@@ -19,6 +21,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(error_commands)
+application.add_typer(grafana_commands)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
@@ -40,6 +43,7 @@ def options(
 @application.command()
 def demo(
     *,
+    host: Annotated[str, typer.Option(help="The address that the example application listens on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the example application; 0 takes any free one.")
     ] = 8000,
@@ -49,7 +53,37 @@ def demo(
     """Run the example system under its own traffic and show what it measures."""
     from otel_monitoring.cli.demo import run_demo
 
-    run_demo(port=port, seconds=seconds, requests_per_second=requests_per_second)
+    run_demo(host=host, port=port, seconds=seconds, requests_per_second=requests_per_second)
+
+
+@application.command()
+def check(
+    service: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODULE:NAME",
+            help="The application's service, as myapp.monitoring:monitoring. Default: what comes with the package.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    document: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="One more document, or a folder of them, beside README.md and docs/.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Hold metrics, dashboards, alerts and documents to each other; exit 1 where they do not agree.
+
+    Each metric has a name by convention, a help text and a panel; queries and documents name what is there.
+    """
+    from otel_monitoring.cli.check import run_check
+
+    if not run_check(service, tuple(document or ())):
+        raise typer.Exit(1)
 
 
 def main() -> None:

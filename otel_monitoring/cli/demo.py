@@ -28,11 +28,12 @@ SEED = 2042
 """The same traffic each time; what it meets is left to chance."""
 
 
-def run_demo(*, port: int, seconds: float | None, requests_per_second: float) -> None:
+def run_demo(*, host: str = HOST, port: int, seconds: float | None, requests_per_second: float) -> None:
     """Run the example until the time is over or Ctrl-C is pressed.
 
     Args:
-        port: of the example application on loopback; 0 takes any free one.
+        host: the address that the example application listens on.
+        port: of the example application; 0 takes any free one.
         seconds: how long; None goes on until Ctrl-C.
         requests_per_second: how much traffic to make.
 
@@ -40,7 +41,7 @@ def run_demo(*, port: int, seconds: float | None, requests_per_second: float) ->
         ExtraMissingError: FastAPI or uvicorn is not installed.
         ServerError: the port is in use.
     """
-    listening = _listen(port)
+    listening = _listen(host, port)
     with MonitoringService(service_name="outreach") as monitoring:
         server = _start_server(monitoring, listening)
         address = f"{HOST}:{listening.getsockname()[1]}"
@@ -62,15 +63,15 @@ def run_demo(*, port: int, seconds: float | None, requests_per_second: float) ->
                 caller.join(STOPS_WITHIN_SECONDS)
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
+        listening.bind((host, port))
     except OSError as error:
         listening.close()
         raise ServerError(
-            f"port {port} of {HOST} cannot be used ({error.strerror}): take another with --port"
+            f"port {port} of {host} cannot be used ({error.strerror}): take another with --port"
         ) from error
     return listening
 

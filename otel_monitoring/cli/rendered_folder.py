@@ -128,6 +128,16 @@ def write_folder(folder: Path, files: Mapping[str, str], *, overwrite: bool = Fa
     return Outcome(tuple(changed), unchanged, tuple(removed), tuple(name for name in gone if name not in removed))
 
 
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write files over whatever is there, each as a whole.
+
+    Raises:
+        MonitoringError: one cannot be written.
+    """
+    for name, text in files.items():
+        _write(folder / name, text)
+
+
 def _is_ours(folder: Path, name: str, made: Made) -> bool:
     """Tell whether a file is missing or as we left it."""
     text = _text_in(folder, name)

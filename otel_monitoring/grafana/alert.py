@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import KW_ONLY, dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
-
-import promql_parser as promql
 
 from otel_monitoring.catalogue import did_you_mean
 from otel_monitoring.exceptions import QueryError
 from otel_monitoring.grafana.alert_text import Reference, labels_named, text_problems
-from otel_monitoring.grafana.result_labels import result_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -115,7 +113,9 @@ class Alert:
             yield f"the reference {self.reference.series!r} is no name of a series"
         misfits = list(self._text_problems())
         yield from misfits
-        if not expr_problem and not misfits:
+        if not expr_problem and not misfits and _can_parse():
+            from otel_monitoring.grafana.result_labels import result_labels
+
             yield from self.unknown_labels(result_labels(self.expr))
 
     def _text_problems(self) -> Iterator[str]:
@@ -229,6 +229,17 @@ def _expr_problem(expr: object) -> str | None:
         return f"{expr!r} is no PromQL: write a query, as 'sum by (queue) (rate(jobs_total[10m])) == 0'"
     if "$" in re.sub(r'"(?:[^"\\]|\\.)*"', "", expr):
         return f"{expr!r} holds a variable of Grafana's, which rules do not have: write the value itself"
+    return _parse_problem(expr) if _can_parse() else None
+
+
+def _can_parse() -> bool:
+    # Without the extra nothing can, and an application that only defines alerts goes on.
+    return find_spec("promql_parser") is not None
+
+
+def _parse_problem(expr: str) -> str | None:
+    import promql_parser as promql
+
     try:
         node = promql.parse(expr)
     except ValueError as error:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
+from uuid import uuid4
 
 from otel_monitoring.grafana.classic import Classic
-from otel_monitoring.grafana.failures import NotFoundError, RefusedError
+from otel_monitoring.grafana.failures import NotFoundError, RefusedError, VersionConflictError
 from otel_monitoring.grafana.places import WithPlaces
 from otel_monitoring.grafana.resources import open_resources
 from otel_monitoring.grafana.rules import WithRules
 from otel_monitoring.grafana.saving import Draft, Shelf
-from otel_monitoring.grafana.shapes import quoted
+from otel_monitoring.grafana.shapes import as_json, mapping, quoted
 from otel_monitoring.grafana.transport import Patience, Transport
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
     from otel_monitoring.grafana.connection import Connection
     from otel_monitoring.grafana.found import FoundDashboard
-
-NO_NOTES: dict[str, str] = {}
 
 
 class GrafanaClient(WithPlaces, WithRules):
@@ -63,10 +63,6 @@ class GrafanaClient(WithPlaces, WithRules):
         """
         return await (await self._shelf()).read(uid)
 
-    async def find_dashboards(self, owner: str) -> list[FoundDashboard]:
-        """Return all dashboards that were saved with this owner."""
-        return await (await self._shelf()).owned(owner)
-
     async def save_dashboard(
         self,
         spec: Mapping[str, object],
@@ -75,8 +71,6 @@ class GrafanaClient(WithPlaces, WithRules):
         message: str = "",
         expected: FoundDashboard | None = None,
         overwrite: bool = False,
-        owner: str = "",
-        notes: Mapping[str, str] = NO_NOTES,
     ) -> FoundDashboard:
         """Save a dashboard and return it as it is on the server afterwards.
 
@@ -86,8 +80,6 @@ class GrafanaClient(WithPlaces, WithRules):
             message: for its history.
             expected: as it was read; None says that there is none yet.
             overwrite: whatever is there now.
-            owner: whose it is, to be found by; empty keeps what is there.
-            notes: texts to save with it.
 
         Raises:
             VersionConflictError: it has changed since it was read, or was made meanwhile.
@@ -97,12 +89,18 @@ class GrafanaClient(WithPlaces, WithRules):
             RefusedError: Grafana finds something wrong.
         """
         shelf = await self._shelf()
-        draft = _draft(spec, folder_uid, message, expected=expected, owner=owner, notes=notes)
-        if expected is None and overwrite and draft.uid:
+        draft = _draft(spec, folder_uid, message, expected=expected)
+        if expected is None and overwrite:
             expected = await self._read_or_none(shelf, draft.uid)
-        if expected is None:
+        if expected is not None:
+            return await shelf.replace(draft, expected, overwrite=overwrite)
+        try:
             return await shelf.create(draft)
-        return await shelf.replace(draft, expected, overwrite=overwrite)
+        except VersionConflictError:
+            pass
+        raise VersionConflictError(
+            f"{draft.what}: there is a dashboard {draft.uid!r} already. Update that one, or use another uid"
+        )
 
     async def dry_run(
         self,
@@ -115,7 +113,7 @@ class GrafanaClient(WithPlaces, WithRules):
 
         A server that cannot try gives it back as it is.
         """
-        draft = _draft(spec, folder_uid, "", expected=expected, owner="", notes=NO_NOTES)
+        draft = _draft(spec, folder_uid, "", expected=expected)
         return await (await self._shelf()).dry_run(draft, expected)
 
     async def delete_dashboard(self, uid: str) -> None:
@@ -148,10 +146,9 @@ def _draft(
     message: str,
     *,
     expected: FoundDashboard | None,
-    owner: str,
-    notes: Mapping[str, str],
 ) -> Draft:
     uid = expected.uid if expected is not None else spec.get("uid") or ""
     if not isinstance(uid, str):
         raise RefusedError(f"saving a dashboard: its uid is a {type(uid).__name__}, where text is right")
-    return Draft(uid=uid, spec=spec, folder_uid=folder_uid, message=message, owner=owner, notes=notes)
+    draft = Draft(uid=uid or uuid4().hex, spec=spec, folder_uid=folder_uid, message=message)
+    return replace(draft, spec=mapping(as_json(dict(spec), draft.what), draft.what))

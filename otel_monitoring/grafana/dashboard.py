@@ -19,18 +19,29 @@ if TYPE_CHECKING:
 
     from otel_monitoring.catalogue import Catalogue
 
+FIRING = 'ALERTS{job=~"$job", alertstate="firing", severity!="none"}'
+"""Alerts that fire, without those that always do, to show that alerts arrive."""
+
+ALWAYS_THERE = ("datasource", "job", "instance")
+"""The variables of every dashboard."""
+
 UID_LENGTH = 40
 """What Grafana takes at most."""
 
 TAG = "otel-monitoring"
 """What dashboards carry, so that they find each other."""
 
+DEPLOYMENT_TAG = "deployment"
+"""Of the annotations in Grafana that say that a version went out; dashboards mark them."""
+
 DIGEST_LENGTH = 8
 
-_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_DURATION = re.compile(r"\d+(ms|s|m|h|d|w)")
 NO_RECORDED: Mapping[str, frozenset[str]] = MappingProxyType({})
 
+_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
+_START = re.compile(r"now-\d+[smhdwMy]|now(-\d+[smhdwMy])?/[smhdwMy]")
+_DURATION = re.compile(r"\d+(ms|s|m|h|d|w)")
 _LIBRARIES = frozenset({"grafana_foundation_sdk", "promql_parser"})
 
 
@@ -45,7 +56,7 @@ class Row:
         collapsed: show the heading alone until it is clicked on.
 
     Raises:
-        DashboardError: something is no panel.
+        DashboardError: something is no panel, or there is no title.
     """
 
     title: str
@@ -53,6 +64,8 @@ class Row:
     collapsed: bool = False
 
     def __init__(self, title: str, *panels: Panel | Query | UsualQueries, collapsed: bool = False) -> None:
+        if not isinstance(title, str):
+            raise DashboardError(f"a row's title is {title!r}: write Row('Flow', …)")
         put = object.__setattr__
         put(self, "title", title)
         put(self, "panels", tuple(_panel(panel, row=title) for panel in panels))
@@ -128,7 +141,6 @@ class Dashboard:
         catalogue: Catalogue,
         *,
         recorded: Mapping[str, frozenset[str]] = NO_RECORDED,
-        foreign: Iterable[str] = (),
     ) -> dict[str, object]:
         """Return what Grafana's API and its files take, after every query was checked.
 
@@ -137,7 +149,6 @@ class Dashboard:
         Args:
             catalogue: the metrics that queries may name.
             recorded: the series that recording rules make, by name, with their labels.
-            foreign: names of others' metrics that are allowed; ``*`` stands for any text.
 
         Raises:
             QueryError: a query names what is not there.
@@ -149,27 +160,52 @@ class Dashboard:
             from otel_monitoring.grafana.check import check_query
         except ModuleNotFoundError as missing:
             raise _without_extra(missing) from None
-        others = tuple(foreign)
-        for panel in self.panels:
-            where = f"dashboard {self.title!r}, panel {panel.title!r}"
-            for target in panel.targets:
-                check_query(target.expr, catalogue, where=where, recorded=recorded, foreign=others)
+        for where, expr in self._queries():
+            check_query(expr, catalogue, where=f"dashboard {self.title!r}, {where}", recorded=recorded)
         return assemble(self, catalogue)
+
+    def _queries(self) -> Iterator[tuple[str, str]]:
+        """Go through all queries, each with what it is for."""
+        for panel in self.panels:
+            for target in panel.targets:
+                yield f"panel {panel.title!r}", target.expr
+        for variable in self.variables:
+            for metric in variable.metrics if isinstance(variable, Variable) else ():
+                yield f"variable {_label(variable)!r}", f"group by ({_label(variable)}) ({metric})"
 
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.title, str) or not self.title.strip():
             yield f"the title is {self.title!r}: write what it is called"
-        if not _UID.fullmatch(self.uid):
+        if not _fits(_UID, self.uid):
             yield f"the uid {self.uid!r} is none: up to {UID_LENGTH} letters, digits, '_' and '-'"
         for row in self.rows:
             if not isinstance(row, Row):
                 yield f"{row!r} is no row: write Row('Flow', …) around panels"
         if not self.rows:
             yield "it has no rows: write rows=[Row('Flow', …)]"
-        if self.refresh and not _DURATION.fullmatch(self.refresh):
+        if not isinstance(self.description, str) or not all(isinstance(tag, str) for tag in self.tags):
+            yield f"description is {self.description!r} and tags are {list(self.tags)!r}: write text"
+        for link in self.links:
+            if not isinstance(link, Link):
+                yield f"{link!r} is no link: write Link('Runbook', 'https://…')"
+        yield from self._time_problems()
+        yield from self._variable_problems()
+
+    def _time_problems(self) -> Iterator[str]:
+        if self.refresh != "" and not _fits(_DURATION, self.refresh):
             yield f"refresh is {self.refresh!r}: write a time such as '30s' or '5m', or '' for never"
-        if self.step_at_least and not _DURATION.fullmatch(self.step_at_least):
+        if not _fits(_START, self.start):
+            yield f"start is {self.start!r}: write how far back, such as 'now-6h'"
+        if self.step_at_least != "" and not _fits(_DURATION, self.step_at_least):
             yield f"step_at_least is {self.step_at_least!r}: write a time such as '1m' or '1h'"
+
+    def _variable_problems(self) -> Iterator[str]:
+        labels = list(map(_label, self.variables))
+        for label in labels:
+            if not _fits(_LABEL, label):
+                yield f"{label!r} is no label: write variables=['queue'], or Variable('queue', ('jobs_total',))"
+            elif label in ALWAYS_THERE or labels.count(label) > 1:
+                yield f"the variable {label!r} is there already: leave it out of variables"
 
 
 def uid_of(title: str) -> str:
@@ -195,9 +231,17 @@ def link_to(uid: str, label: str, *, title: str = "") -> Link:
     return Link(title or f"Only this {label}", f"/d/{uid}?var-{label}={{value}}&${{__url_time_range}}{kept}")
 
 
+def _label(variable: Variable | str) -> str:
+    return variable.label if isinstance(variable, Variable) else variable
+
+
+def _fits(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
+
+
 def _panel(panel: object, *, row: str) -> Panel:
     if isinstance(panel, UsualQueries):
-        return _panel(panel.usual(), row=row)
+        panel = panel.usual()
     if isinstance(panel, Query):
         return Panel(panel.title, panel)
     if not isinstance(panel, Panel):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from otel_monitoring.grafana.failures import VersionConflictError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -40,8 +42,6 @@ class FoundDashboard:
         resource_version: what the resource API compares; empty where the server has only the classic API.
         provisioned: the file it comes from, or what else manages it; empty where it may be saved.
         stored_schema: the API version it is stored in, where that is a newer one than was read.
-        owner: whose it is, as it was saved with; empty where nobody has said it.
-        notes: texts that were saved with it.
         metadata: what else the resource API holds of it, to be sent back.
     """
 
@@ -52,14 +52,24 @@ class FoundDashboard:
     resource_version: str = ""
     provisioned: str = ""
     stored_schema: str = ""
-    owner: str = ""
-    notes: Mapping[str, str] = field(default_factory=dict[str, str])
     metadata: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
 
     @property
     def title(self) -> str:
         """Its title."""
         return str(self.spec.get("title", ""))
+
+    def refuse_since(self, version: object) -> None:
+        """Refuse to go on from another version than this one; None is any.
+
+        Raises:
+            VersionConflictError: the dashboard has changed since.
+        """
+        if version is not None and version != self.version:
+            raise VersionConflictError(
+                f"dashboard {self.uid!r} is version {self.version} now, and what is to be saved was made of version "
+                f"{version}. Read it again and repeat the change, or leave out 'version' to save over what is there"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +102,7 @@ class LiveRule:
         last_error: Grafana's reason; empty where there is none.
         last_evaluation: when it was evaluated, as RFC 3339; empty before the first time.
         provenance: ``api`` or ``file`` where it is read-only in the UI; else empty.
+        is_paused: it is never evaluated.
     """
 
     uid: str
@@ -102,3 +113,4 @@ class LiveRule:
     last_error: str
     last_evaluation: str
     provenance: str
+    is_paused: bool

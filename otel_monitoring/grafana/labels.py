@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import promql_parser as promql
 
-from otel_monitoring.catalogue import did_you_mean
+from otel_monitoring.catalogue import OVERFLOW_LABEL, did_you_mean
 from otel_monitoring.grafana.promql import VARIABLE, matchers, metric_name, parts, unwrapped
-from otel_monitoring.grafana.series import IMPLIED_LABELS
+from otel_monitoring.grafana.series import PLACE_LABELS, TARGET_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ Labels = frozenset[str] | None
 """The labels that a result can have; None where nobody knows."""
 
 NONE: frozenset[str] = frozenset()
-SET_OPERATORS = frozenset({"and", "or", "unless"})
+_UNLISTED = TARGET_LABELS | PLACE_LABELS | {OVERFLOW_LABEL}
 _KEEPS_SERIES = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 _WITHOUT_LABELS = frozenset({"vector", "scalar", "time", "pi"})
 _OF_BUCKETS = frozenset({"histogram_quantile", "histogram_fraction"})
@@ -189,20 +189,30 @@ def _in_on(matching: promql.LabelModifier, operator: str, left: Labels, right: L
 
 
 def _in_call(call: promql.Call, known: KnownSeries) -> Iterator[str]:
-    sources = {"label_replace": call.args[3:4], "label_join": call.args[3:]}.get(call.func.name, [])
-    named = [label for source in sources for label in _text_of(source)]
+    named = frozenset[str]().union(*map(_text_of, _read_by(call))) - {""}
     if named:
         yield from _absent(named, labels_of(call.args[0], known), f"what {call.func.name} reads has no label")
+
+
+def _read_by(call: promql.Call) -> Iterable[promql.Expr]:
+    """Return the names of the labels whose values a call makes a new label of."""
+    if call.func.name == "label_join":
+        return call.args[3:]
+    if call.func.name != "label_replace":
+        return ()
+    # Without a reference to a group the new value is a constant, and what is matched often does not exist.
+    refers = any("$" in text or VARIABLE in text for text in _text_of(call.args[2]))
+    return call.args[3:4] if refers else ()
 
 
 def _absent(named: Iterable[str], labels: Labels, says: str) -> Iterator[str]:
     if labels is None:
         return
-    for label in named:
+    for label in sorted(set(named)):
         if label not in labels and VARIABLE not in label:
             yield f"{says} {label!r}{_there_is(label, labels)}"
 
 
 def _there_is(label: str, labels: frozenset[str]) -> str:
-    own = sorted(one for one in labels if one not in IMPLIED_LABELS and not one.startswith(("exported_", "__")))
-    return f": it has {', '.join(own) or 'none of its own'}{did_you_mean(label, labels)}"
+    named = sorted(one for one in labels - _UNLISTED if not one.startswith(("exported_", "__")))
+    return f": it has {', '.join(named) or 'none of its own'}{did_you_mean(label, {*named, *(labels & TARGET_LABELS)})}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -196,8 +197,13 @@ def open_api(connection: Connection) -> Api:
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             from grafana_client.api import AsyncGrafanaApi
+            from niquests.packages.urllib3.exceptions import InsecureRequestWarning
         except ImportError:
             raise ExtraMissingError(MISSING) from None
+    if connection.verify is False:
+        # The setting says that this is wanted, of this host.
+        host = re.escape(f"to host '{connection.host}'")
+        warnings.filterwarnings("ignore", message=f"Unverified HTTPS request .*{host}", category=InsecureRequestWarning)
     return cast(
         "Api",
         AsyncGrafanaApi(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_monitoring.grafana.failures import FolderMissingError, NotFoundError, RefusedError
+from otel_monitoring.grafana.failures import FolderMissingError, NotFoundError, RefusedError, VersionConflictError
 from otel_monitoring.grafana.found import Datasource, Folder
 from otel_monitoring.grafana.shapes import Json, listing, mapping, quoted, text, whole
 
@@ -62,9 +62,14 @@ class WithPlaces:
             # Grafana would make it all the same, and nobody would ever see it.
             raise FolderMissingError(f"making folder {title!r}: there is no folder {parent_uid!r} to put it into")
         what = f"making folder {title!r}"
-        made = await self._transport.call(
-            lambda api: api.folder.create_folder(title, uid, parent_uid), what, repeatable=False
-        )
+        try:
+            made = await self._transport.call(
+                lambda api: api.folder.create_folder(title, uid, parent_uid), what, repeatable=False
+            )
+        except VersionConflictError:
+            if uid is None:
+                raise
+            return await self.folder(uid)  # somebody else has just made it
         return _folder(mapping(made, what))
 
     async def delete_folder(self, uid: str, *, with_all_in_it: bool = False) -> None:
@@ -142,6 +147,20 @@ class WithPlaces:
             repeatable=False,
         )
         return whole(mapping(made, what), "id")
+
+    async def tagged_dashboards(self, tag: str, folder_uid: str) -> list[str]:
+        """Return the uids of the dashboards of a folder that have a tag."""
+        return [text(found, "uid") for found in await self._search("dash-db", tag=tag, folder_uid=folder_uid)]
+
+    async def members_of_folder(self, uid: str) -> set[str]:
+        """Return the uids of the dashboards and folders that can be seen in a folder.
+
+        Raises:
+            NotFoundError: there is none of this uid.
+        """
+        await self.folder(uid)
+        found = [*await self._search("dash-db", folder_uid=uid), *await self._search("dash-folder", folder_uid=uid)]
+        return {text(one, "uid") for one in found}
 
     async def _folder_or_none(self, uid: str) -> Folder | None:
         try:

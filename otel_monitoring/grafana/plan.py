@@ -139,12 +139,16 @@ def _dashboard_step(dashboard: DesiredDashboard, found: FoundDashboard | None, f
     as_written = is_dashboard_as_written(found)
     if not differing:
         return Step(*named, Action.UNCHANGED) if as_written else Step(*named, Action.CHANGE, reason=RENEWED)
-    if as_written and not found.stored_schema:
+    if as_written:
         return Step(*named, Action.CHANGE, differing)
     return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("dashboard"))
 
 
 def _not_ours(found: FoundDashboard) -> str:
+    if found.stored_schema:
+        return (
+            f"it is stored as {found.stored_schema}, and a write from here would take from it: give yours another uid"
+        )
     if found.provisioned:
         return f"it is managed by {found.provisioned}: change it there, or give yours another uid"
     if not is_our_dashboard(found.spec):
@@ -213,8 +217,12 @@ def _foreign_rules(group: RuleGroup, there: RuleGroup | None, elsewhere: Iterabl
     taken = sorted(_uids(group) & {rule.get("uid") for rule in there.rules if not is_our_rule(rule)}, key=str)
     if taken:
         return f"it holds rules that are not ours and have the uids of yours: {', '.join(map(str, taken))}"
-    if not any(map(is_our_rule, there.rules)):
-        return "a group that is not ours has this name in the folder: give yours another name"
+    # Rules of others stay beside ours, but how often they are evaluated is not ours to say.
+    if not any(map(is_our_rule, there.rules)) and there.interval_seconds != group.interval_seconds:
+        return (
+            f"a group that is not ours has this name in the folder, and is evaluated every {there.interval_seconds} s: "
+            f"give yours another name, or the same interval"
+        )
     return ""
 
 

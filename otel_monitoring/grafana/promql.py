@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 VARIABLE = "grafana_variable"
 """What stands for a variable where a name or a label's value is expected."""
 
+LONGEST = 20_000
+DEEPEST = 100
+"""How many characters a query may have, and how many brackets within each other: promql-parser ends the process at
+some ten thousand brackets."""
+
 _DURATION = "5m"
 _TEXT = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`]*`"
 _REFERENCE = r"\$\{(?P<braced>\w+)(?:\.\w+)?(?::[^}]*)?\}|\[\[(?P<old>\w+)(?::\w+)?\]\]|\$(?P<plain>\w+)"
@@ -23,8 +28,11 @@ _IN_TEXT = re.compile(_REFERENCE)
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 _NUMBERS = re.compile(r"__(interval_ms|rate_interval_ms|range_s|range_ms|from|to)")
 _DURATIONS = re.compile(r"__(interval|rate_interval|range|auto_interval\w*)")
-_LABEL_LIST = re.compile(r"(by|without|on|ignoring|group_left|group_right)\s*\([^()]*\Z")
-_AFTER_OFFSET = re.compile(r"offset\s+-?\Z")
+_LABEL_LIST = re.compile(r"(by|without|on|ignoring|group_left|group_right)\s*\([^()]*\Z", re.IGNORECASE)
+_AFTER_OFFSET = re.compile(r"offset\s+-?\Z", re.IGNORECASE)
+_UNIT_OF_TIME = re.compile(r"(ms|[smhdwy])\b")
+_OPERATOR_OF_MATCHER = re.compile(r"\s*(=|!)")
+_REST_OF_NAME = re.compile(r"[\w:{\[]")
 
 
 def parse_query(expr: str, *, where: str) -> promql_parser.Expr:
@@ -38,40 +46,53 @@ def parse_query(expr: str, *, where: str) -> promql_parser.Expr:
         where: whose query it is; the message begins with it.
 
     Raises:
-        QueryError: it is no PromQL.
+        QueryError: it is no PromQL, or longer or deeper than anybody could read.
     """
+    _refuse_monster(expr, where)
     problem: Exception | None = None
     for elsewhere in ("1", VARIABLE):
         try:
             return promql_parser.parse(without_variables(expr, elsewhere=elsewhere))
         except ValueError as error:
             problem = problem or error
-    raise QueryError(f"{where}: {expr!r} is no PromQL: {problem}") from None
+    raise QueryError(f"{where}: {problem}, so this is no PromQL (in {expr})")
 
 
 def without_variables(expr: str, *, elsewhere: str = "1") -> str:
-    """Return a query with text of the right form in the place of each variable.
+    """Return a query with text of the right form in the place of each variable, and without comments.
 
     Args:
         expr: the query.
         elsewhere: what becomes of a variable of which the place says nothing.
     """
-    done = ""
+    done: list[str] = []
+    code = ""  # what is done, with nothing in its texts: a bracket in there is none
     for piece in _PIECE.finditer(expr):
         if piece["text"] is not None:
-            done += _IN_TEXT.sub(VARIABLE, _quoted(piece["text"]))
-        elif piece["other"] is not None:
-            done += piece["other"]
+            done.append(_IN_TEXT.sub(VARIABLE, _quoted(piece["text"])))
+            code += '""'
         elif piece["comment"] is None:
-            done += _stand_in(piece, done, expr[piece.end() :], elsewhere)
-    return done
+            done.append(piece["other"] or _stand_in(piece, code, expr[piece.end() :], elsewhere))
+            code += done[-1]
+    return "".join(done)
+
+
+def _refuse_monster(expr: str, where: str) -> None:
+    if not isinstance(expr, str) or not expr.strip():
+        raise QueryError(f"{where}: {expr!r} is no query: write PromQL, such as 'up == 0'")
+    if len(expr) > LONGEST:
+        raise QueryError(f"{where}: the query has {len(expr)} characters, and {LONGEST} are the most")
+    depth = deepest = 0
+    for character in expr:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        raise QueryError(f"{where}: {deepest} brackets stand within each other, and {DEEPEST} are the most")
 
 
 def _quoted(text: str) -> str:
     """Return raw text in double quotes: promql-parser reads escapes between backticks too."""
-    if not text.startswith("`"):
-        return text
-    return '"' + text[1:-1].translate(_ESCAPES) + '"'
+    return f'"{text[1:-1].translate(_ESCAPES)}"' if text.startswith("`") else text
 
 
 def _stand_in(piece: re.Match[str], before: str, after: str, elsewhere: str) -> str:
@@ -80,11 +101,18 @@ def _stand_in(piece: re.Match[str], before: str, after: str, elsewhere: str) -> 
         return "1"
     if _DURATIONS.fullmatch(name):
         return _DURATION
-    in_range = before.rfind("[") > before.rfind("]")
-    if in_range or _AFTER_OFFSET.search(before):
-        return "1" if re.match(r"(ms|[smhdwy])\b", after) else _DURATION
-    touching = before[-1:].isalnum() or before[-1:] in {"_", ":"} or re.match(r"[\w:{\[]", after) is not None
-    return VARIABLE if touching or _LABEL_LIST.search(before) else elsewhere
+    if _is_open(before, "[", "]") or _AFTER_OFFSET.search(before):
+        return "1" if _UNIT_OF_TIME.match(after) else _DURATION
+    touching = before[-1:].isalnum() or before[-1:] in {"_", ":"} or _REST_OF_NAME.match(after) is not None
+    if touching or _LABEL_LIST.search(before):
+        return VARIABLE
+    if _is_open(before, "{", "}"):
+        return VARIABLE if _OPERATOR_OF_MATCHER.match(after) else f'{VARIABLE}="{VARIABLE}"'
+    return elsewhere
+
+
+def _is_open(text: str, opening: str, closing: str) -> bool:
+    return text.rfind(opening) > text.rfind(closing)
 
 
 def parts(expr: promql_parser.Expr) -> Iterator[promql_parser.Expr]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.failures import ForbiddenError, NotAGrafanaError, NotFoundError
 from otel_monitoring.grafana.found import FoundDashboard
-from otel_monitoring.grafana.saving import OURS, Draft, bare, refuse_foreign
+from otel_monitoring.grafana.saving import Draft, bare, refuse_foreign
 from otel_monitoring.grafana.shapes import Json, listing, mapping, part, quoted, text, texts, whole
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from otel_monitoring.grafana.transport import Transport
 
 GROUP = "dashboard.grafana.app"
-OWNER_LABEL = f"{OURS}/owner"
-PAGE = 100
 _SERVERS_OWN = frozenset({"creationTimestamp", "generation", "managedFields", "uid", "resourceVersion"})
 
 
@@ -43,27 +41,6 @@ class Resources:
         what = f"reading dashboard {uid!r}"
         found = await self._transport.resource("GET", self._at(uid), what, repeatable=True)
         return _found(mapping(found, what))
-
-    async def owned(self, owner: str) -> list[FoundDashboard]:
-        """Return all dashboards of an owner."""
-        what = f"looking for the dashboards of {owner!r}"
-        params = {"labelSelector": f"{OWNER_LABEL}={owner}", "limit": PAGE}
-        found: list[FoundDashboard] = []
-        following = ""
-        while True:
-            reply = await self._transport.resource(
-                "GET",
-                self._path,
-                what,
-                params={**params, "continue": following} if following else params,
-                repeatable=True,
-            )
-            items = listing(mapping(reply, what).get("items") or [], what)
-            found += map(_found, items)
-            following = text(part(mapping(reply, what), "metadata"), "continue")
-            # The last page names a next one, too, and that is empty.
-            if not following or len(items) < PAGE:
-                return found
 
     async def create(self, draft: Draft) -> FoundDashboard:
         """Save a dashboard that is not there.
@@ -136,20 +113,15 @@ async def _namespace(transport: Transport) -> str:
 
 def _metadata(draft: Draft, found: FoundDashboard | None) -> Json:
     before: Mapping[str, object] = found.metadata if found is not None else {}
-    labels: dict[str, str] = texts(before, "labels")
     annotations = texts(before, "annotations")
-    if draft.owner:
-        labels[OWNER_LABEL] = draft.owner
-    annotations |= {f"{OURS}/{name}": note for name, note in draft.notes.items()}
     annotations |= {"grafana.app/folder": draft.folder_uid, "grafana.app/message": draft.message}
     kept = {name: value for name, value in before.items() if name not in _SERVERS_OWN}
-    named = {"name": draft.uid} if draft.uid else {"generateName": "d"}
-    return kept | named | {"labels": labels, "annotations": {name: note for name, note in annotations.items() if note}}
+    return kept | {"name": draft.uid, "annotations": {name: text for name, text in annotations.items() if text}}
 
 
 def _found(resource: Json) -> FoundDashboard:
     metadata = part(resource, "metadata")
-    labels, annotations = texts(metadata, "labels"), texts(metadata, "annotations")
+    annotations = texts(metadata, "annotations")
     stored = text(part(part(resource, "status"), "conversion"), "storedVersion")
     manager = annotations.get("grafana.app/managedBy", "")
     return FoundDashboard(
@@ -160,9 +132,5 @@ def _found(resource: Json) -> FoundDashboard:
         resource_version=text(metadata, "resourceVersion"),
         provisioned=annotations.get("grafana.app/sourcePath", "") or manager,
         stored_schema=stored if stored.startswith("v2") else "",
-        owner=labels.get(OWNER_LABEL, ""),
-        notes={
-            name.removeprefix(f"{OURS}/"): note for name, note in annotations.items() if name.startswith(f"{OURS}/")
-        },
         metadata=metadata,
     )

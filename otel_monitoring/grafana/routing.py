@@ -67,9 +67,7 @@ def _inhibitions() -> list[dict[str, object]]:
             ['alertname=~"RateLimitExhaustionForecast|RateLimitHitsHigh|Engagement.*"'],
             equal=["job", "platform"],
         ),
-        _inhibition(
-            ['alertname="PlatformApiErrorRatioHigh"'], ['category="business"'], equal=["job", "platform"]
-        ),
+        _inhibition(['alertname="PlatformApiErrorRatioHigh"'], ['category="business"'], equal=["job", "platform"]),
     ]
 
 

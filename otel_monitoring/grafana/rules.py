@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from otel_monitoring.grafana.failures import QueryFailedError, RefusedError
+from otel_monitoring.grafana.failures import QueryFailedError, RefusedError, VersionConflictError
 from otel_monitoring.grafana.found import LiveRule, RuleGroup
-from otel_monitoring.grafana.shapes import Json, listing, mapping, part, quoted, text, whole
+from otel_monitoring.grafana.shapes import Json, as_json, listing, mapping, part, quoted, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,10 +56,26 @@ class WithRules:
             RefusedError: Grafana finds something wrong; it does not look at the queries.
         """
         what = f"making alert rule {text(rule, 'title')!r}"
-        made = await self._transport.call(
-            lambda api: api.alertingprovisioning.create_alertrule(dict(rule), editable), what, repeatable=False
-        )
+        body = as_json(dict(rule), what)
+        try:
+            made = await self._transport.call(
+                lambda api: api.alertingprovisioning.create_alertrule(body, editable), what, repeatable=False
+            )
+        except VersionConflictError:
+            made = None
+        if made is None:
+            raise VersionConflictError(f"{what}: there is a rule {text(rule, 'uid')!r} already. Use another uid")
         return text(mapping(made, what), "uid")
+
+    async def set_interval(self, folder_uid: str, name: str, interval_seconds: int, *, editable: bool = True) -> None:
+        """Set the time between two evaluations of a group, and leave its rules as they are."""
+        # Without rules the request changes the interval alone.
+        body = {"title": name, "folderUid": folder_uid, "interval": interval_seconds, "rules": None}
+        await self._transport.call(
+            lambda api: api.alertingprovisioning.update_rule_group(quoted(folder_uid), quoted(name), body, editable),
+            f"setting the interval of rule group {name!r}",
+            repeatable=True,
+        )
 
     async def delete_rule(self, uid: str, *, editable: bool = True) -> None:
         """Delete an alert rule; one that is gone is deleted."""
@@ -114,17 +130,19 @@ class WithRules:
                 f"writing rule group {group.name!r}: its interval of {group.interval_seconds} s is no multiple of "
                 f"{SCHEDULER_SECONDS} s, which Grafana's scheduler needs"
             )
-        body = {
+        what = f"writing rule group {group.name!r}"
+        written = {
             "title": group.name,
             "folderUid": group.folder_uid,
             "interval": group.interval_seconds,
             "rules": [{**rule, "folderUID": group.folder_uid, "ruleGroup": group.name} for rule in group.rules],
         }
+        body = as_json(written, what)
         await self._transport.call(
             lambda api: api.alertingprovisioning.update_rule_group(
                 quoted(group.folder_uid), quoted(group.name), body, editable
             ),
-            f"writing rule group {group.name!r}",
+            what,
             repeatable=True,
         )
         return await self.read_rule_group(group.folder_uid, group.name)
@@ -148,9 +166,8 @@ class WithRules:
     async def evaluate(self, data: Sequence[Mapping[str, object]]) -> dict[str, str]:
         """Run the queries and expressions of a rule, without saving any, and return what failed by refId."""
         what = "trying the queries of an alert rule"
-        found = await self._transport.call(
-            lambda api: api.client.POST("/v1/eval", json={"data": [dict(item) for item in data]}), what, repeatable=True
-        )
+        body = as_json({"data": [dict(item) for item in data]}, what)
+        found = await self._transport.call(lambda api: api.client.POST("/v1/eval", json=body), what, repeatable=True)
         results = part(mapping(found, what), "results")
         return {ref_id: reason for ref_id in results if (reason := text(part(results, ref_id), "error"))}
 
@@ -160,7 +177,7 @@ class WithRules:
         Raises:
             QueryFailedError: one does not run, or the condition names none of them.
         """
-        title, data = text(rule, "title"), listing(rule.get("data"), f"alert rule {text(rule, 'title')!r}")
+        title, data = text(rule, "title"), _nodes(rule)
         names = [text(item, "refId") for item in data]
         condition = text(rule, "condition")
         if condition not in names:
@@ -187,6 +204,16 @@ class WithRules:
         ]
 
 
+def _nodes(rule: Mapping[str, object]) -> list[Json]:
+    data = rule.get("data")
+    nodes = cast("list[object]", data) if isinstance(data, list) else []
+    if not nodes or not all(isinstance(node, dict) for node in nodes):
+        raise RefusedError(
+            f"alert rule {text(rule, 'title')!r}: its data are {data!r}, where a list of queries is right"
+        )
+    return cast("list[Json]", nodes)
+
+
 def _live(rule: Json, group: str) -> LiveRule:
     evaluated = text(rule, "lastEvaluation")
     return LiveRule(
@@ -198,4 +225,5 @@ def _live(rule: Json, group: str) -> LiveRule:
         last_error=text(rule, "lastError"),
         last_evaluation="" if evaluated == NEVER_EVALUATED else evaluated,
         provenance=text(rule, "provenance"),
+        is_paused=rule.get("isPaused") is True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from otel_monitoring.grafana.failures import NewerSchemaError, ProvisionedError
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from otel_monitoring.grafana.found import FoundDashboard
 
-OURS = "otel-monitoring"
 BOOKKEEPING = ("id", "uid", "version", "iteration")
 
 
@@ -21,20 +20,16 @@ class Draft:
     """A dashboard to be saved.
 
     Attributes:
-        uid: of the dashboard; empty lets Grafana choose one.
+        uid: of the dashboard.
         spec: the dashboard, without its bookkeeping.
         folder_uid: where it goes; empty is the root.
         message: for its history.
-        owner: whose it is; empty keeps what is there.
-        notes: texts to save with it; they are added to those that are there.
     """
 
     uid: str
     spec: Mapping[str, object]
     folder_uid: str
     message: str = ""
-    owner: str = ""
-    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def what(self) -> str:
@@ -47,10 +42,6 @@ class Shelf(Protocol):
 
     async def read(self, uid: str) -> FoundDashboard:
         """Return one dashboard."""
-        ...
-
-    async def owned(self, owner: str) -> list[FoundDashboard]:
-        """Return all dashboards of an owner."""
         ...
 
     async def create(self, draft: Draft) -> FoundDashboard:

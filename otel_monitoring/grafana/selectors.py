@@ -28,6 +28,7 @@ _WORD = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
+_VARIABLE = re.compile(r"\$\{?([a-zA-Z_]\w*)", re.ASCII)
 _BEFORE_LABELS = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 _OPERATORS = frozenset({"and", "or", "unless", "atan2", "bool", "offset", "inf", "nan"})
 _COMPARISONS = frozenset({"=", "!=", "=~", "!~"})
@@ -62,8 +63,8 @@ class Selector:
     def scope(self) -> tuple[str, ...]:
         """Which of ``job`` and ``instance`` its series carry.
 
-        The name of a recorded series says it, as in ``job_component:errors:rate5m``; an alert's
-        series has the job and, unless its rule adds instances up, the instance.
+        The name of a recorded series says it, as in ``job_component:errors:rate5m``. Alerts have the
+        job; most rules add instances up, so that asking for one would hide their alerts.
         """
         if self.metric in _ALERT_SERIES:
             return ("job",)
@@ -81,6 +82,17 @@ class Selector:
 def find_selectors(expr: str) -> tuple[Selector, ...]:
     """Return the selectors of a query, in their order."""
     return tuple(_selectors([word for word in _WORD.finditer(expr) if word.lastgroup != "comment"]))
+
+
+def named_variables(expr: str) -> frozenset[str]:
+    """Return the dashboard's variables that a query names, but not those that Grafana itself defines.
+
+    In text only a selector's values count: ``$1`` and the like are the affair of functions.
+    """
+    outside = [word.group() for word in _WORD.finditer(expr) if word.lastgroup == "variable"]
+    values = [matcher.value for selector in find_selectors(expr) for matcher in selector.matchers]
+    names = {name for text in (*outside, *values) for name in _VARIABLE.findall(text)}
+    return frozenset(name for name in names if not name.startswith("__"))
 
 
 def narrowed(expr: str) -> str:

@@ -21,9 +21,6 @@ TARGET_LABELS = frozenset({"job", "instance"})
 PLACE_LABELS = frozenset({"cluster", "container", "env", "environment", "namespace", "node", "pod", "region", "zone"})
 """What service discovery usually adds as well; a query may ask for them though nobody declares them."""
 
-IMPLIED_LABELS = TARGET_LABELS | PLACE_LABELS | {OVERFLOW_LABEL}
-"""What every series can have, and no message needs to list."""
-
 FOREIGN = (
     "up",
     "ALERTS",
@@ -75,7 +72,7 @@ class KnownSeries:
     Args:
         catalogue: what is declared.
         recorded: the series that recording rules make, with their labels.
-        foreign: names of others' metrics that are allowed; ``*`` stands for any text.
+        foreign: names of others' metrics, beside those that the catalogue allows.
     """
 
     def __init__(
@@ -83,7 +80,7 @@ class KnownSeries:
     ) -> None:
         self._catalogue = catalogue
         self._recorded = recorded
-        self._foreign = (*FOREIGN, *foreign)
+        self._foreign = (*FOREIGN, *catalogue.foreign_metrics, *foreign)
 
     def find(self, name: str) -> Series | None:
         """Return what a query selects by a name, None where there is nothing of that name."""
@@ -91,7 +88,7 @@ class KnownSeries:
             return Series(name, Role.UNKNOWN, self._recorded[name])
         declaration = self._catalogue.find(name)
         if declaration is not None and name in shown_names(declaration):
-            return _declared(name, declaration)
+            return _declared(name, declaration, self._catalogue.target_labels)
         if any(fnmatchcase(name, pattern) for pattern in self._foreign):
             return Series(name, Role.UNKNOWN, None)
         return None
@@ -119,13 +116,14 @@ def shown_names(declaration: Declaration) -> tuple[str, ...]:
     return tuple(declaration.base_name + suffix for suffix in declaration.kind.sample_suffixes)
 
 
-def _declared(name: str, declaration: Declaration) -> Series:
-    labels = {*declaration.prometheus_labels, *TARGET_LABELS, *PLACE_LABELS, OVERFLOW_LABEL, "__name__"}
-    labels.update(f"exported_{label}" for label in (*declaration.prometheus_labels, *TARGET_LABELS))
+def _declared(name: str, declaration: Declaration, target_labels: frozenset[str]) -> Series:
+    own = frozenset(declaration.prometheus_labels)
     role = _role(name, declaration)
     if role is Role.BUCKET:
-        labels.add("le")
-    return Series(name, role, frozenset(labels), declaration)
+        own |= {"le"}
+    given = TARGET_LABELS | PLACE_LABELS | target_labels
+    renamed = frozenset(f"exported_{label}" for label in own | TARGET_LABELS)
+    return Series(name, role, own | given | renamed | {OVERFLOW_LABEL, "__name__"}, declaration)
 
 
 def _role(name: str, declaration: Declaration) -> Role:

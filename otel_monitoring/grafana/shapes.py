@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+import json
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
-from otel_monitoring.grafana.failures import NotAGrafanaError
+from otel_monitoring.grafana.failures import NotAGrafanaError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Json = dict[str, object]
+
+
+def as_json(value: object, what: str) -> object:
+    """Return what is left of a value when it is written as JSON and read again: tuples are lists.
+
+    Raises:
+        RefusedError: something in it cannot be written so.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = str(error)
+    raise RefusedError(f"{what}: what is to be sent is no JSON: {reason}")
 
 
 def quoted(part: str) -> str:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from otel_monitoring.grafana.failures import (
@@ -78,23 +79,21 @@ class Transport:
         self.connection = connection
         self._patience = patience
         self._api: Api | None = None
+        self._all_opened: list[Api] = []
 
     async def __aenter__(self) -> Self:
         if self.connection.offline:
             raise OfflineError("offline is set, so that nothing is sent to Grafana: give offline=False, and it is")
-        self._api = open_api(self.connection)
-        session = self._api.client.s
-        session.hooks["response"] = [_hear]
-        # Following one would turn a POST into a GET, which then "succeeds".
-        session.max_redirects = 0
+        _refuse_missing_file(self.connection)
+        self._api = self._opened()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        api, self._api = self._api, None
-        if api is not None:
-            await api.client.s.close()
+        self._api = None
+        while self._all_opened:
+            await self._all_opened.pop().client.s.close()
 
     async def call(self, action: Action, what: str, *, repeatable: bool) -> object:
         """Return what an action of grafana-client returns.
@@ -151,6 +150,8 @@ class Transport:
             async with asyncio.timeout(self.connection.timeout_seconds):
                 reply.body = await action(self._api)
         except TimeoutError:
+            # The reply may still come, on a connection that nobody else shall wait on.
+            self._api = self._opened()
             return reply, self._timed_out(what)
         except GrafanaException as error:
             reply.body = error.response
@@ -161,6 +162,15 @@ class Transport:
         else:
             return reply, self._misfit(reply, what)
         return reply, self._failure(reply, broken, what)
+
+    def _opened(self) -> Api:
+        api = open_api(self.connection)
+        session = api.client.s
+        session.hooks["response"] = [_hear]
+        # Following one would turn a POST into a GET, which then "succeeds".
+        session.max_redirects = 0
+        self._all_opened.append(api)
+        return api
 
     def _misfit(self, reply: Reply, what: str) -> GrafanaError | None:
         if reply.status >= _ERRORS_FROM:
@@ -177,10 +187,15 @@ class Transport:
         if _is_timeout(error):
             return self._timed_out(what)
         reason = self.connection.hide(_innermost(error))
-        if _is_certificate(error):
+        if _is_of(error, ssl.SSLCertVerificationError):
             return CertificateError(
                 f"{what}: the certificate of {self.connection.shown} is not trusted: {reason}. "
                 f"Set grafana_ca_file to the file of its authority; grafana_verify_tls=False trusts anybody"
+            )
+        if _is_of(error, ssl.SSLError):
+            return UnreachableError(
+                f"{what}: {self.connection.shown} speaks no TLS that we understand: {reason}. "
+                f"Where it speaks plain HTTP, grafana_url begins with http://"
             )
         return UnreachableError(
             f"{what}: {self.connection.shown} cannot be reached: {reason}. Check grafana_url and that Grafana runs"
@@ -190,6 +205,13 @@ class Transport:
         return ReplyTimeoutError(
             f"{what}: {self.connection.shown} did not answer within {self.connection.timeout_seconds:g} s. "
             f"Try again, or set grafana_timeout_seconds higher"
+        )
+
+
+def _refuse_missing_file(connection: Connection) -> None:
+    if isinstance(connection.verify, str) and not Path(connection.verify).is_file():
+        raise CertificateError(
+            f"there is no file {connection.verify!r}: grafana_ca_file names the certificates to trust, in PEM form"
         )
 
 
@@ -216,8 +238,8 @@ def _is_timeout(error: BaseException) -> bool:
     return any("timeout" in type(cause).__name__.lower() for cause in _causes(error))
 
 
-def _is_certificate(error: BaseException) -> bool:
-    return any(isinstance(cause, ssl.SSLError) or "SSL" in type(cause).__name__ for cause in _causes(error))
+def _is_of(error: BaseException, kind: type[BaseException]) -> bool:
+    return any(isinstance(cause, kind) for cause in _causes(error))
 
 
 def _innermost(error: BaseException) -> str:

@@ -55,13 +55,14 @@ _GRAFANA: Mapping[str, str] = MappingProxyType(
 def grafana_unit(unit: str) -> str:
     """Return Grafana's id of a UCUM unit.
 
-    Things that are counted, ``{job}``, are plain numbers, and counts per second with ``/s``
-    behind; a unit that Grafana has no id of is shown behind the number as it stands.
+    Things that are counted, ``{job}``, are plain numbers, and counts per second or minute with ``/s``
+    or ``/min`` behind; a unit that Grafana has no id of is shown behind the number as it stands.
     """
     if unit in _GRAFANA:
         return _GRAFANA[unit]
     if re.fullmatch(r"\{[^}]*\}", unit):
         return PLAIN
-    if re.fullmatch(r"(\{[^}]*\}|1)?/s", unit):
-        return "cps"
-    return f"suffix: {unit}"
+    counted = re.fullmatch(r"(?:\{[^}]*\}|1)?/(s|min)", unit)
+    if counted is not None:
+        return {"s": "cps", "min": "cpm"}[counted[1]]
+    return f"suffix:{unit}"

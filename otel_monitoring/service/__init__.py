@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_monitoring.service.from_settings import keeping_of, open_error_store
+from otel_monitoring.service.from_settings import grafana_client_of, keeping_of, open_error_store
 from otel_monitoring.service.service import MonitoringService
 
-__all__ = ["MonitoringService", "keeping_of", "open_error_store"]
+__all__ = ["MonitoringService", "grafana_client_of", "keeping_of", "open_error_store"]

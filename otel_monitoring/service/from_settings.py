@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.errors import Origin, Recorder
 from otel_monitoring.errors.secrecy.scrub import Scrubber
-from otel_monitoring.exceptions import ConfigurationError
+from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
 from otel_monitoring.metrics import Registry
 from otel_monitoring.settings import Settings, is_pattern
 
 if TYPE_CHECKING:
     from otel_monitoring.errors.opening import Keeping, Opened
     from otel_monitoring.errors.store import ErrorStore
+    from otel_monitoring.grafana.client import GrafanaClient
     from otel_monitoring.grafana.connection import Connection
+
+GRAFANA_MISSING = "Grafana is managed with {}, which is not installed: pip install 'otel-monitoring[grafana]'"
 
 
 def open_error_store(settings: Settings) -> ErrorStore:
@@ -69,6 +72,20 @@ def grafana_connection_of(settings: Settings) -> Connection:
         organization_id=settings.grafana_organization_id,
         offline=settings.offline,
     )
+
+
+def grafana_client_of(settings: Settings) -> GrafanaClient:
+    """Return the client for the Grafana of these settings; it is used with ``async with``.
+
+    Raises:
+        ConfigurationError: there is no ``grafana_url``.
+        ExtraMissingError: otel-monitoring[grafana] is not installed.
+    """
+    try:
+        from otel_monitoring.grafana.client import GrafanaClient
+    except ModuleNotFoundError as missing:
+        raise ExtraMissingError(GRAFANA_MISSING.format(missing.name)) from None
+    return GrafanaClient(grafana_connection_of(settings))
 
 
 def recorder_of(settings: Settings) -> Recorder:

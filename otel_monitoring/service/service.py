@@ -28,6 +28,7 @@ from otel_monitoring.instrument.spans import Role, Spans
 from otel_monitoring.instrument.tokens import Tokens
 from otel_monitoring.metrics import Counter, Gauge, Histogram, Registry, UpDownCounter
 from otel_monitoring.metrics.meter import CatalogueMeter
+from otel_monitoring.service.collected import collected_alerts, collected_dashboards
 from otel_monitoring.service.from_settings import opened_store, recorder_of
 from otel_monitoring.service.with_grafana import WithGrafana
 from otel_monitoring.settings import Settings
@@ -80,10 +81,16 @@ class MonitoringService(WithGrafana):
     def __init__(self, config: Mapping[str, object] | None = None, **settings: object) -> None:
         self.settings = Settings.load(config, environ=None, **settings)
         self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
+        self.registry.catalogue.allow(
+            metrics=self.settings.foreign_metrics,
+            labels=(*self.settings.target_labels, *self.settings.push_grouping),
+        )
         self._component = self.settings.service_name
         self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], recorder_of(self.settings))
         spans = Spans(self.registry.incidents, enabled=not self.settings.disabled)
         self.objectives = Objectives()
+        self.dashboards = collected_dashboards(self.registry.catalogue)
+        self.alerts = collected_alerts(self.registry.catalogue)
         self._operations = Operations(
             self.registry, self._report_exception, self._component, spans=spans, objectives=self.objectives
         )

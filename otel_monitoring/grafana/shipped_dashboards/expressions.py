@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from otel_monitoring.catalogue import bound_text
-
 STEP = "[$__rate_interval]"
 """From one point to the next, as Grafana reckons it for rates."""
 
@@ -54,11 +52,6 @@ def mean(histogram: str, matchers: str, by: str = "") -> str:
     """Return the mean of what a histogram took in, empty where there was nothing."""
     taken, measured = (f"{histogram}_{part}{{{matchers}}}" for part in ("sum", "count"))
     return f"{per_second(taken, by)} / ({per_second(measured, by)} > 0)"
-
-
-def bound(value: float) -> str:
-    """Return the matcher that selects a histogram's bucket."""
-    return f'le="{bound_text(value)}"'
 
 
 def ten_largest(shown: str, by: str, *, of: str) -> str:

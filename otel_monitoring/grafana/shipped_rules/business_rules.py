@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.alert import Record, RuleGroup
 from otel_monitoring.grafana.alert_text import Reference
-from otel_monitoring.grafana.shipped_dashboards.uids import BUSINESS
-from otel_monitoring.grafana.shipped_rules.terms import bucket, number, shown_share
+from otel_monitoring.grafana.shipped_rules.terms import BUSINESS, bucket, number, shown_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

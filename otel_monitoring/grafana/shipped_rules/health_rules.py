@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.alert import RuleGroup
 from otel_monitoring.grafana.alert_text import Reference
-from otel_monitoring.grafana.shipped_dashboards.uids import SELF
-from otel_monitoring.grafana.shipped_rules.terms import literal
+from otel_monitoring.grafana.shipped_rules.terms import ITSELF, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +102,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="0s",
         category="performance",
         keep_firing_for="15m",
-        dashboard=SELF,
+        dashboard=ITSELF,
         summary="{{ $labels.metric }} has more label sets than its budget of series.",
         description="{{ $value | humanize }} or more measurements of {{ $labels.metric }} ({{ $labels.job }}) went to "
         "its overflow series in 15m: queries that select by label miss them. Find the label that has too many values.",
@@ -114,7 +113,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="5m",
         category="performance",
         keep_firing_for="5m",
-        dashboard=SELF,
+        dashboard=ITSELF,
         summary="The exporter {{ $labels.exporter }} of {{ $labels.job }} fails.",
         description="{{ $value | humanize }} exports through {{ $labels.exporter }} ({{ $labels.job }}) failed in 15m.",
     )
@@ -124,7 +123,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         hold="0s",
         severity="none",
         category="meta",
-        dashboard=SELF,
+        dashboard=ITSELF,
         labels={"job": literal(terms.job)},
         summary="This always fires, and shows that alerts arrive.",
         description="Send it to a dead man's switch: that it is missing is the alert.",

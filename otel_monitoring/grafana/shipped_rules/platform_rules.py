@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.alert import Record, RuleGroup
 from otel_monitoring.grafana.alert_text import Reference
-from otel_monitoring.grafana.shipped_dashboards.uids import PLATFORM
-from otel_monitoring.grafana.shipped_rules.terms import shown_seconds, shown_share
+from otel_monitoring.grafana.shipped_rules.terms import PLATFORM, shown_seconds, shown_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from otel_monitoring.catalogue.bounds import bound_text
 from otel_monitoring.grafana.alert import Alert, Record
 from otel_monitoring.grafana.result_labels import result_labels
-from otel_monitoring.grafana.shipped_dashboards.uids import OVERVIEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +17,12 @@ if TYPE_CHECKING:
     from otel_monitoring.catalogue.objective import Objectives
     from otel_monitoring.catalogue.thresholds import Thresholds
     from otel_monitoring.grafana.alert_text import Reference
+
+OVERVIEW = "otel-monitoring-overview"
+PLATFORM = "otel-monitoring-platform"
+BUSINESS = "otel-monitoring-business"
+ITSELF = "otel-monitoring-self"
+"""The uids of the dashboards that the alerts link to."""
 
 
 @dataclass(frozen=True, slots=True)
