@@ -278,7 +278,7 @@ def _value_problems(shown: str, name: str, value: object) -> Iterator[str]:
 
 
 def _range(about: AboutThreshold) -> str:
-    return f"above {about.above:g}" + ("" if about.below == math.inf else f" and below {about.below:g}")
+    return f"above {about.above:.12g}" + ("" if about.below == math.inf else f" and below {about.below:.12g}")
 
 
 def _as_number(value: object) -> object:
