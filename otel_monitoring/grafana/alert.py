@@ -113,7 +113,9 @@ class Alert:
             yield f"the reference {self.reference.series!r} is no name of a series"
         misfits = [*_label_problems({"category": self.category, **self.labels}, _NOT_YOURS), *self._text_problems()]
         yield from misfits
-        if not expr_problem and not misfits:
+        if not expr_problem and not misfits and _can_parse():
+            from otel_monitoring.grafana.result_labels import result_labels
+
             yield from self.unknown_labels(result_labels(self.expr))
 
     def _text_problems(self) -> Iterator[str]:
