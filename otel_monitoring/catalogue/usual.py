@@ -259,14 +259,23 @@ def _matchers(metric: Declaration, where: Where | None) -> str:
 
 def _matcher(metric: Declaration, label: str, value: str | Iterable[str]) -> str:
     if isinstance(value, str):
-        return f'{label}=~"{value}"' if _VARIABLE.fullmatch(value) else f'{label}="{_escaped(value)}"'
-    values = tuple(value) if isinstance(value, Iterable) else (value,)
+        if _VARIABLE.fullmatch(value):
+            return f'{label}=~"{value}"'
+        return f'{label}="{_escaped(_value(metric, label, value))}"'
+    values = [_value(metric, label, one) for one in (value if isinstance(value, Iterable) else (value,))]
     if not values:
         raise QueryError(f"metric {metric.name!r}: no value is given for the label {label!r}")
-    for one in values:
-        if not isinstance(one, str):
-            raise QueryError(f"metric {metric.name!r}: {one!r} is no value of the label {label!r}: write text")
     return f'{label}=~"{_escaped("|".join(map(re.escape, values)))}"'
+
+
+def _value(metric: Declaration, label: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise QueryError(f"metric {metric.name!r}: {value!r} is no value of the label {label!r}: write text")
+    known = metric.prometheus_values.get(label, (value,))
+    if value not in known:
+        right = f"it is one of {', '.join(known)}{did_you_mean(value, known)}"
+        raise QueryError(f"metric {metric.name!r}: the label {label!r} is never {value!r}: {right}")
+    return value
 
 
 def _escaped(text: str) -> str:
