@@ -38,7 +38,8 @@ BACKLOG = Declaration(name="backlog", kind=Kind.GAUGE, unit="{job}", labels=("qu
 RUNNING = Declaration(name="running", kind=Kind.UP_DOWN_COUNTER, unit="{job}", labels=("queue",))
 BUSY = Declaration(name="busy", kind=Kind.COUNTER, unit="s")
 MAILS = Declaration(name="mails", kind=Kind.COUNTER, labels=("state",), values=(("state", ("sent", "bounced")),))
-MADE = (MAILS, JOBS, WAIT, BACKLOG, RUNNING, BUSY)
+DONE = Declaration(name="done_timestamp", kind=Kind.GAUGE, unit="s", labels=("queue",), description="When it ended.")
+MADE = (DONE, MAILS, JOBS, WAIT, BACKLOG, RUNNING, BUSY)
 jobs: Any = JOBS  # for what no type checker lets through
 wait: Any = WAIT
 backlog: Any = BACKLOG
@@ -81,6 +82,7 @@ def refusal(ask: Callable[[], object]) -> str:
         (BACKLOG.last(by="queue"), f"max by (queue) (backlog{{{SCOPE}}})"),
         (BACKLOG.last(by="queue", combine="min"), f"min by (queue) (backlog{{{SCOPE}}})"),
         (BACKLOG.average(by="queue"), f"avg by (queue) (backlog{{{SCOPE}}})"),
+        (DONE.age(by="queue"), f"time() - max by (queue) (done_timestamp_seconds{{{SCOPE}}})"),
         (RUNNING.last(), f"sum(running{{{SCOPE}}})"),
     ],
     ids=lambda value: "" if isinstance(value, Query) else value,
@@ -106,6 +108,7 @@ def test_a_metric_gives_its_usual_queries(query: Query, expr: str) -> None:
         (WAIT.rate(), "Job wait, recordings per second", "1/s", "recordings per second"),
         (BACKLOG.last(), "Backlog", "{job}", "{{queue}} {{instance}}"),
         (BACKLOG.average(), "Backlog, average", "{job}", "average"),
+        (DONE.usual(), "Done timestamp, age by queue", "s", "{{queue}}"),
         (BUSY.rate(), "Busy per second", "1", "per second"),
         (
             JOBS.rate(where={"outcome": ("failed", "lost")}),
@@ -170,6 +173,8 @@ def test_a_query_is_narrowed_to_values_of_labels(where: dict[str, Any], matcher:
         (jobs.quantile, "is a counter and has no quantile(): use rate() or increase()"),
         (backlog.quantile, "is a gauge and has no quantile(): use last()"),
         (jobs.average, "is a counter and has no average()"),
+        (backlog.age, "is a gauge in '{job}': moments are gauges in seconds, 's'"),
+        (BUSY.age, "is a counter in 's': moments are gauges"),
         (jobs.last, "use rate() or increase()"),
         (wait.last, "use quantile(), average() or rate()"),
         (lambda: wait.quantile(95), "95 is no quantile, which is a number from 0 to 1: write 0.95"),
