@@ -287,7 +287,7 @@ def _resource(saved: Saved, version: str, managed: bool = True) -> Json:
 
 
 def _managed_fields(saved: Saved) -> list[Json]:
-    fields = {"f:spec": {f"f:{name}": {} for name in saved.spec}}
+    fields: Json = {"f:spec": {f"f:{name}": {} for name in saved.spec}}
     manager = "grafana" if saved.stored == "v0alpha1" else "otel-monitoring"
     return [
         {

@@ -86,6 +86,19 @@ def test_a_dashboard_is_written_in_a_few_lines(monitoring: MonitoringService) ->
     assert queries(model)[3] == ("Backlog", 'sum by (queue) (job_backlog{instance=~"$instance", job=~"$job"})')
 
 
+def test_a_row_has_a_title() -> None:
+    with pytest.raises(DashboardError, match=r"a row's title is .*: write Row\('Flow', …\)"):
+        Row(Panel("Up", "up"))  # type: ignore[arg-type]
+
+
+def test_a_metric_stands_for_what_is_usual_for_its_kind(monitoring: MonitoringService) -> None:
+    jobs = monitoring.counter("jobs", labels=("queue",))
+    wait = monitoring.histogram("job_wait", unit="s", labels=("queue",), buckets=(0.1, 1))
+    assert Row("Row", jobs).panels[0].targets == Row("Row", jobs.usual()).panels[0].targets
+    both = Panel("Both", [jobs, wait], unit="short")
+    assert [target.expr for target in both.targets] == [jobs.usual().expr, wait.usual().expr]
+
+
 def test_the_same_dashboard_gives_the_same_bytes(catalogue: Catalogue) -> None:
     def made() -> str:
         rows = [Row("Row", Panel("One", "rate(jobs_total[5m])"), Panel("Two", ["up", "backlog"]))]
@@ -126,6 +139,10 @@ def test_a_uid_of_ones_own_is_kept() -> None:
         ({"rows": [Panel("Up", "up")]}, r"is no row: write Row\('Flow', …\) around panels"),
         ({"uid": "a b"}, "the uid 'a b' is none: up to 40 letters, digits, '_' and '-'"),
         ({"uid": "a" * 41}, "the uid 'a+' is none"),
+        ({"uid": 3}, "the uid 3 is none"),
+        ({"description": None}, r"description is None and tags are \[\]: write text"),
+        ({"tags": [1]}, r"tags are \[1\]: write text"),
+        ({"links": ["https://wiki.example"]}, "'https://wiki.example' is no link: write Link"),
         ({"refresh": "often"}, "refresh is 'often': write a time such as '30s' or '5m', or '' for never"),
         ({"refresh": 30}, "refresh is 30: write a time"),
         ({"step_at_least": "1 hour"}, "step_at_least is '1 hour': write a time such as '1m' or '1h'"),
@@ -140,6 +157,10 @@ def test_a_uid_of_ones_own_is_kept() -> None:
         "no-row",
         "uid",
         "long-uid",
+        "uid-number",
+        "description",
+        "tags",
+        "links",
         "refresh",
         "refresh-number",
         "step",
@@ -434,7 +455,7 @@ def test_deployments_and_alerts_are_marked(catalogue: Catalogue) -> None:
     deployments, alerts = model["annotations"]["list"]
     assert deployments["target"]["tags"] == ["deployment"]
     assert deployments["datasource"]["uid"] == "-- Grafana --"
-    assert 'ALERTS{job=~"$job", alertstate="firing"}' in alerts["expr"]
+    assert 'ALERTS{job=~"$job", alertstate="firing", severity!="none"}' in alerts["expr"]
     assert alerts["datasource"]["uid"] == "${datasource}"
 
 

@@ -151,9 +151,7 @@ async def _prepare(client: GrafanaClient, subject: Subject, wishes: Wishes, say:
 async def _desired(client: GrafanaClient, subject: Subject) -> tuple[Desired, Datasource]:
     datasource = await client.datasource(subject.settings.grafana_datasource)
     folder = await folder_of(client, subject.settings.grafana_folder)
-    desired = subject.content.desired(
-        folder, datasource_uid=datasource.uid, grafana_url=subject.connection.shown, pulled=subject.pulled
-    )
+    desired = subject.content.desired(folder, datasource_uid=datasource.uid, pulled=subject.pulled)
     return desired, datasource
 
 

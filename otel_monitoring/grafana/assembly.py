@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Kind
 from otel_monitoring.exceptions import DashboardError
-from otel_monitoring.grafana.dashboard import DEPLOYMENT_TAG, TAG, Variable
+from otel_monitoring.grafana.dashboard import DEPLOYMENT_TAG, FIRING, TAG, Variable
 from otel_monitoring.grafana.drawing import DATASOURCE, draw
 from otel_monitoring.grafana.foundation import (
     JSONEncoder,
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 FOUND_BY = "monitoring_series"
 """Every service of ours shows it, and nothing else does: where jobs and instances are found."""
 
-ALL_VALUES = ".+"
+ALL_TARGETS = ".+"
+ALL_VALUES = ".*"
+"""What All stands for; of a label it takes in what does not have it, as what a metric adds up when it overflows."""
 
 WIDTHS = {PanelKind.STAT: 4, PanelKind.STATE_TIMELINE: GRID_COLUMNS}
 HEIGHTS = {PanelKind.STAT: 4}
@@ -103,7 +105,7 @@ def _values(label: str, query: str, *, title: str = "") -> builders.QueryVariabl
         .definition(query)
         .multi(multi=True)
         .include_all(include_all=True)
-        .all_value(ALL_VALUES)
+        .all_value(ALL_TARGETS if label in SCOPE else ALL_VALUES)
         .current(dashboard_models.VariableOption(selected=True, text="All", value="$__all"))
         .refresh(dashboard_models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(dashboard_models.VariableSort.NATURAL_ASC)
@@ -178,7 +180,7 @@ def _alerts() -> builders.AnnotationQuery:
         .enable(enable=True)
         .hide(hide=False)
         .icon_color("red")
-        .expr('max by (alertname, severity, component, platform) (ALERTS{job=~"$job", alertstate="firing"})')
+        .expr(f"max by (alertname, severity, component, platform) ({FIRING})")
         .step("60s")
         .title_format("{{alertname}}")
         .text_format("{{severity}} {{component}} {{platform}}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from otel_monitoring.grafana.classic import Classic
-from otel_monitoring.grafana.failures import NotFoundError, RefusedError
+from otel_monitoring.grafana.failures import NotFoundError, RefusedError, VersionConflictError
 from otel_monitoring.grafana.places import WithPlaces
 from otel_monitoring.grafana.resources import open_resources
 from otel_monitoring.grafana.rules import WithRules
@@ -92,9 +92,15 @@ class GrafanaClient(WithPlaces, WithRules):
         draft = _draft(spec, folder_uid, message, expected=expected)
         if expected is None and overwrite:
             expected = await self._read_or_none(shelf, draft.uid)
-        if expected is None:
+        if expected is not None:
+            return await shelf.replace(draft, expected, overwrite=overwrite)
+        try:
             return await shelf.create(draft)
-        return await shelf.replace(draft, expected, overwrite=overwrite)
+        except VersionConflictError:
+            pass
+        raise VersionConflictError(
+            f"{draft.what}: there is a dashboard {draft.uid!r} already. Update that one, or use another uid"
+        )
 
     async def dry_run(
         self,

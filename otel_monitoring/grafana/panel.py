@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Query, did_you_mean
+from otel_monitoring.catalogue.usual import UsualQueries
 from otel_monitoring.exceptions import DashboardError
 from otel_monitoring.grafana.selectors import narrowed
 from otel_monitoring.grafana.units import PLAIN, grafana_unit
@@ -85,7 +86,7 @@ class ValueText:
     color: str
 
 
-Queries = str | Query | Target | Iterable[str | Query | Target]
+Given = str | Query | Target | UsualQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class Panel:
 
     Args:
         title: what stands above it.
-        queries: PromQL, a metric's own query such as ``JOBS.rate(by="queue")``, or several of them.
+        queries: PromQL, a metric's own query such as ``JOBS.rate(by="queue")``, or a metric, which shows
+            what is usual for its kind; or several of them.
         unit: Grafana's id of the unit: ``s``, ``bytes``, ``percentunit``, ``reqps``, ``short`` …
         description: what it tells, and what to make of it; empty takes the help of the metrics it reads.
         kind: how it is drawn.
@@ -123,7 +125,7 @@ class Panel:
     """
 
     title: str
-    queries: Queries
+    queries: Given | Iterable[Given]
     _: KW_ONLY
     unit: str = ""
     description: str = ""
@@ -245,11 +247,11 @@ def _maps(given: object, *, to: type) -> bool:
     return isinstance(given, Mapping) and all(isinstance(value, to) for value in given.values())
 
 
-def _listed(queries: object) -> Iterator[str | Query | Target]:
-    if isinstance(queries, Iterable) and not isinstance(queries, str):
-        yield from queries
-    else:
-        yield queries  # type: ignore[misc]  # what is no query is refused by name
+def _listed(queries: Given | Iterable[Given]) -> Iterator[str | Query | Target]:
+    if isinstance(queries, str | Query | Target | UsualQueries) or not isinstance(queries, Iterable):
+        queries = (queries,)
+    for query in queries:
+        yield query.usual() if isinstance(query, UsualQueries) else query
 
 
 def _unit_of(queries: Iterable[str | Query | Target]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from otel_monitoring.grafana.failures import (
@@ -35,7 +35,7 @@ _WAY_TO_SIGN_IN = "set grafana_api_key to the token of a service account, or gra
 
 @dataclass(slots=True)
 class Reply:
-    """A reply of an HTTP server.
+    """A reply of an HTTP server; its repr shows nothing of it, since a proxy may send back what it was sent.
 
     Attributes:
         status: the HTTP status; 0 before there is one.
@@ -44,8 +44,8 @@ class Reply:
     """
 
     status: int = 0
-    headers: Mapping[str, str] | None = None
-    body: object = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    body: object = field(default=None, repr=False)
 
     def header(self, name: str) -> str:
         """Return a header, or nothing."""

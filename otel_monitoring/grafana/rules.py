@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from otel_monitoring.grafana.failures import QueryFailedError, RefusedError
+from otel_monitoring.grafana.failures import QueryFailedError, RefusedError, VersionConflictError
 from otel_monitoring.grafana.found import LiveRule, RuleGroup
 from otel_monitoring.grafana.shapes import Json, as_json, listing, mapping, part, quoted, text, whole
 
@@ -57,9 +57,14 @@ class WithRules:
         """
         what = f"making alert rule {text(rule, 'title')!r}"
         body = as_json(dict(rule), what)
-        made = await self._transport.call(
-            lambda api: api.alertingprovisioning.create_alertrule(body, editable), what, repeatable=False
-        )
+        try:
+            made = await self._transport.call(
+                lambda api: api.alertingprovisioning.create_alertrule(body, editable), what, repeatable=False
+            )
+        except VersionConflictError:
+            made = None
+        if made is None:
+            raise VersionConflictError(f"{what}: there is a rule {text(rule, 'uid')!r} already. Use another uid")
         return text(mapping(made, what), "uid")
 
     async def set_interval(self, folder_uid: str, name: str, interval_seconds: int, *, editable: bool = True) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from math import isfinite
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, cast
@@ -258,7 +259,7 @@ def _math(letter: str, condition: Condition) -> str:
 
 
 def _number_text(number: float) -> str:
-    text = f"{number:.17g}" if isinstance(number, float) and float(f"{number:.15g}") != number else f"{number:.15g}"
+    text = format(Decimal(repr(number)), "f")
     return f"({text})" if number < 0 else text
 
 
