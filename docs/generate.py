@@ -1,4 +1,4 @@
-"""Writes what is made from the code: the pages ``settings.md`` and ``metrics.md``, and the folder ``grafana/``.
+"""Writes what is made from the code: ``settings.md``, ``metrics.md``, the runbooks, and the folder ``grafana/``.
 
 With ``--check`` nothing is written, and a file that is not as the code has it is an error.
 """
@@ -10,21 +10,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Declaration, Kind
+from otel_monitoring.catalogue.objective import DeclaredObjective, Latency, Objective, Objectives
 from otel_monitoring.catalogue.shipped import SHIPPED
 from otel_monitoring.cli.grafana_content import Subject
 from otel_monitoring.cli.grafana_render import rendered
 from otel_monitoring.cli.rendered_folder import stale_files, write_folder
 from otel_monitoring.grafana.content import shipped_content
-from otel_monitoring.grafana.shipped_rules import JOB
+from otel_monitoring.grafana.runbook import Runbooks
+from otel_monitoring.grafana.sensitivity import thresholds_behind
+from otel_monitoring.grafana.shipped_dashboards import shipped_dashboards
+from otel_monitoring.grafana.shipped_rules import JOB, shipped_groups
 from otel_monitoring.grafana.stack import Stack
+from otel_monitoring.grafana.usage import Usage, usage_of
 from otel_monitoring.metrics import Registry
 from otel_monitoring.settings import Row, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from otel_monitoring.catalogue.thresholds import Thresholds
+    from otel_monitoring.grafana.alert import RuleGroup
+
 HERE = Path(__file__).parent
 GRAFANA = HERE.parent / "grafana"
+RUNBOOKS = HERE / "runbooks"
 NOTE = "<!-- Made by `nox -s generate` from the code; do not edit. -->\n\n"
 
 SETTINGS = """# Settings
@@ -46,18 +55,25 @@ Each may be recorded under either: `monitoring.record_metric("prospect_score", 0
 
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or check them; return the exit code."""
-    pages = {HERE / "settings.md": settings_page(), HERE / "metrics.md": metrics_page()}
+    pages = {HERE / "settings.md": settings_page(), HERE / "metrics.md": metrics_page(), **runbook_pages()}
     files = grafana_files()
     if "--check" not in arguments:
+        RUNBOOKS.mkdir(exist_ok=True)
         for path, text in pages.items():
             path.write_text(text, encoding="utf-8")
         write_folder(GRAFANA, files, overwrite=True)
         return 0
     wrong = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    stale = [*(f"docs/{path.name}" for path in wrong), *(f"grafana/{name}" for name in stale_files(GRAFANA, files))]
+    stale = [
+        *(str(path.relative_to(HERE.parent)) for path in wrong),
+        *(f"grafana/{name}" for name in stale_files(GRAFANA, files)),
+    ]
     for name in stale:
         sys.stderr.write(f"{name} is not as the code has it: run `nox -s generate`\n")
-    return 1 if stale else 0
+    orphans = sorted(set(RUNBOOKS.glob("*.md")) - set(pages))
+    for path in orphans:
+        sys.stderr.write(f"{path.relative_to(HERE.parent)} is of no alert: rename it as the alert was, or delete it\n")
+    return 1 if stale or orphans else 0
 
 
 def grafana_files() -> dict[str, str]:
@@ -65,6 +81,27 @@ def grafana_files() -> dict[str, str]:
     settings = Settings.load(None, environ={})
     subject = Subject(settings, shipped_content(Registry().catalogue, job=JOB), JOB, None)
     return rendered(subject, Stack(job=JOB, source=".."), GRAFANA)
+
+
+def documented_groups(thresholds: Thresholds | None = None) -> tuple[RuleGroup, ...]:
+    """Return all rules, with those that come where an operation has an objective for its latency."""
+    promised = Objective(latency=Latency(seconds=2.5, share=0.95))
+    return shipped_groups(thresholds, Objectives([DeclaredObjective("draft", "writer", promised)]))
+
+
+def runbook_pages() -> dict[Path, str]:
+    """Return the runbooks and their list; what is written by hand in those that are there stays."""
+    runbooks = Runbooks(
+        Registry().catalogue,
+        documented_groups(),
+        thresholds_behind(documented_groups),
+        {dashboard.uid: dashboard.title for dashboard in shipped_dashboards()},
+    )
+    pages = {RUNBOOKS / "index.md": runbooks.index()}
+    for name in runbooks.by_name():
+        path = RUNBOOKS / f"{name}.md"
+        pages[path] = runbooks.page(name, before=path.read_text(encoding="utf-8") if path.exists() else "")
+    return pages
 
 
 def settings_page() -> str:
@@ -84,7 +121,12 @@ def metrics_page() -> str:
     head = ("Prometheus", "OpenTelemetry", "Kind", "Unit", "Labels", "Meaning")
     histograms = [metric for metric in SHIPPED if metric.kind is Kind.HISTOGRAM]
     buckets = table(("Histogram", "Upper bounds of its buckets"), map(buckets_row, histograms))
-    return f"{NOTE}{METRICS}\n{table(head, map(metric_row, SHIPPED))}\n## Buckets\n\n{buckets}"
+    usage = usage_of(Registry().catalogue, shipped_dashboards(), documented_groups())
+    used = table(("Metric", "Shown in", "Alerts that read it"), (usage_row(metric, usage) for metric in SHIPPED))
+    return (
+        f"{NOTE}{METRICS}\n{table(head, map(metric_row, SHIPPED))}\n## Buckets\n\n{buckets}\n"
+        f"## Where they are used\n\nThrough recorded series, too.\n\n{used}"
+    )
 
 
 def metric_row(metric: Declaration) -> tuple[str, ...]:
@@ -97,6 +139,17 @@ def metric_row(metric: Declaration) -> tuple[str, ...]:
 def buckets_row(metric: Declaration) -> tuple[str, ...]:
     """Return the cells of one histogram's buckets."""
     return code(metric.prometheus_name), ", ".join(f"{bound:.12g}" for bound in metric.buckets)
+
+
+def usage_row(metric: Declaration, usage: Usage) -> tuple[str, ...]:
+    """Return the cells of where one metric is used."""
+    panels: dict[str, list[str]] = {}
+    for place in usage.shown.get(metric.prometheus_name, ()):
+        panels.setdefault(place.dashboard, []).append(place.panel)
+    shown = "<br>".join(f"{dashboard}: {', '.join(titles)}" for dashboard, titles in panels.items())
+    alerts = usage.alerts.get(metric.prometheus_name, ())
+    linked = ", ".join(f"[{alert.name}](runbooks/{alert.name}.md)" for alert in alerts)
+    return code(metric.prometheus_name), shown, linked
 
 
 def code(text: str) -> str:

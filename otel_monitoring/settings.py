@@ -44,6 +44,7 @@ _SIZE_UNITS = {
 }
 _SCRUB_ITEM = re.compile(r"\s*(/(?:[^/\\]|\\.)+/|[^,]+)\s*(?:,|$)")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_METRIC_PATTERN = re.compile(r"[a-zA-Z_:*][a-zA-Z0-9_:*]*")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _CREDENTIALS = re.compile(r"\A([a-zA-Z][a-zA-Z0-9+.-]*://)?.*@", re.DOTALL)
@@ -272,6 +273,25 @@ def _network(value: object) -> str:
     raise _MisfitError(f"; did you mean '{wider}'?")
 
 
+def _metric_names(value: object) -> tuple[str, ...]:
+    return _names(value, _METRIC_PATTERN)
+
+
+def _label_names(value: object) -> tuple[str, ...]:
+    return _names(value, _LABEL_NAME)
+
+
+def _names(value: object, right: re.Pattern[str]) -> tuple[str, ...]:
+    items = _items(value) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise _MisfitError
+    names = cast("list[object] | tuple[object, ...]", items)
+    for name in names:
+        if not isinstance(name, str) or not right.fullmatch(name):
+            raise _MisfitError(f"; {_cut(name)} is none")
+    return tuple(map(str, names))
+
+
 def _labels(value: object) -> Mapping[str, str]:
     pairs = _pairs(value) if isinstance(value, str) else value
     if not isinstance(pairs, Mapping):
@@ -349,6 +369,8 @@ PAUSE = Kind("number", "a number of seconds from 0 to 86400", _seconds_from(0.0)
 TIMEOUT = Kind("number", "a number of seconds from 0.001 to 86400", _seconds_from(0.001))
 INTERVAL = Kind("whole number", "a number of seconds from 10 to 86400, a multiple of 10", _interval)
 NETWORKS = Kind("list of networks", "a list of networks such as 10.0.0.0/8, 127.0.0.1", _networks)
+METRIC_NAMES = Kind("list of metrics", "a list of metrics such as node_*, queue_length", _metric_names)
+LABEL_NAMES = Kind("list of labels", "a list of labels such as team, region", _label_names)
 LABELS = Kind("labels", "a list of labels such as region=eu,zone=a", _labels)
 PLATFORMS = Kind("hosts", "a list of hosts and their platforms such as api.example.com=example", _platforms)
 THRESHOLDS = Kind(
@@ -639,6 +661,23 @@ class Settings:
         metadata={"about": About(SWITCH, "Let people change the alert rules in Grafana's UI (no provenance).")},
     )
 
+    foreign_metrics: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "about": About(
+                METRIC_NAMES,
+                "Metrics of others that queries of dashboards and alerts may name; `*` stands for any text.",
+            )
+        },
+    )
+    target_labels: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "about": About(
+                LABEL_NAMES, "Labels that Prometheus adds to what it scrapes, beside job, instance and usual places."
+            )
+        },
+    )
     thresholds: Thresholds = field(
         default_factory=Thresholds,
         metadata={

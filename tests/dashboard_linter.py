@@ -19,6 +19,29 @@ if TYPE_CHECKING:
 
 Model = dict[str, Any]
 
+SHAPES: dict[str, tuple[str, str]] = {
+    "dashboard": (
+        "schemaVersion",
+        """uid title description tags timezone editable graphTooltip time fiscalYearStartMonth refresh panels
+        templating annotations links""",
+    ),
+    "panel": (
+        "type id",
+        """targets title description transparent datasource gridPos transformations interval options fieldConfig
+        repeatDirection""",
+    ),
+    "row": ("type collapsed id panels", "title gridPos"),
+    "field": ("", "unit min max mappings thresholds color noValue custom"),
+    "threshold": ("value color", ""),
+    "link": ("title type icon tooltip tags asDropdown targetBlank includeVars keepTime", "url"),
+    "datasource": ("", "type uid"),
+    "place": ("x y w h", ""),
+}
+"""What Grafana's schema of dashboards asks for and allows: what it does not know there, it refuses.
+
+https://github.com/grafana/grafana/blob/main/kinds/dashboard/dashboard_kind.cue
+"""
+
 COUNTING = {"rate", "irate", "increase"}
 WINDOWS = {"$__rate_interval", "$__interval", "$__range", "1d"}
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -29,6 +52,8 @@ def findings(model: Model, catalogue: Catalogue) -> list[str]:
     return [
         *_head(model),
         *_variables(model),
+        *_annotations(model),
+        *_shapes(model),
         *_places(model),
         *(f"{panel.get('title')}: {finding}" for panel in panels(model) for finding in _panel(panel, catalogue)),
     ]
@@ -106,7 +131,8 @@ def _variables(model: Model) -> Iterator[str]:
     for one in variables.values():
         if one["type"] != "query":
             continue
-        wanted = {"multi": True, "includeAll": True, "allValue": ".+", "refresh": 2, "datasource": DATASOURCE}
+        every = ".+" if one["name"] in {"job", "instance"} else ".*"
+        wanted = {"multi": True, "includeAll": True, "allValue": every, "refresh": 2, "datasource": DATASOURCE}
         wrong = {key: one.get(key) for key, value in wanted.items() if one.get(key) != value}
         if wrong:
             yield f"the variable {one['name']} has {wrong}"
@@ -115,6 +141,37 @@ def _variables(model: Model) -> Iterator[str]:
             yield f"the variable {one['name']} asks for {one['query']!r}"
         else:
             parsed(source[1])
+
+
+def _annotations(model: Model) -> Iterator[str]:
+    for one in model["annotations"]["list"]:
+        # Grafana's schema of dashboards: only its own data source's annotations fit there.
+        if "target" in one and not {"limit", "matchAny", "tags", "type"} <= set(one["target"]):
+            yield f"the annotation {one['name']} has a target that Grafana's schema refuses: {one['target']}"
+        if "target" not in one:
+            parsed(one["expr"])
+
+
+def _shapes(model: Model) -> Iterator[str]:
+    yield from _shape("dashboard", model)
+    for link in model["links"]:
+        yield from _shape("link", link)
+    for one in everything(model):
+        yield from _shape("place", one["gridPos"])
+        yield from _shape("row" if one["type"] == "row" else "panel", one)
+    for panel in panels(model):
+        yield from _shape("datasource", panel["datasource"])
+        yield from _shape("field", panel["fieldConfig"]["defaults"])
+        for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]:
+            yield from _shape("threshold", step)
+
+
+def _shape(kind: str, given: Model) -> Iterator[str]:
+    needed, allowed = (set(names.split()) for names in SHAPES[kind])
+    if needed - set(given):
+        yield f"a {kind} lacks {needed - set(given)}"
+    if set(given) - needed - allowed:
+        yield f"a {kind} has {set(given) - needed - allowed}"
 
 
 def _places(model: Model) -> Iterator[str]:

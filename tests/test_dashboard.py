@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +86,19 @@ def test_a_dashboard_is_written_in_a_few_lines(monitoring: MonitoringService) ->
     assert queries(model)[3] == ("Backlog", 'sum by (queue) (job_backlog{instance=~"$instance", job=~"$job"})')
 
 
+def test_a_row_has_a_title() -> None:
+    with pytest.raises(DashboardError, match=r"a row's title is .*: write Row\('Flow', …\)"):
+        Row(Panel("Up", "up"))  # type: ignore[arg-type]
+
+
+def test_a_metric_stands_for_what_is_usual_for_its_kind(monitoring: MonitoringService) -> None:
+    jobs = monitoring.counter("jobs", labels=("queue",))
+    wait = monitoring.histogram("job_wait", unit="s", labels=("queue",), buckets=(0.1, 1))
+    assert Row("Row", jobs).panels[0].targets == Row("Row", jobs.usual()).panels[0].targets
+    both = Panel("Both", [jobs, wait], unit="short")
+    assert [target.expr for target in both.targets] == [jobs.usual().expr, wait.usual().expr]
+
+
 def test_the_same_dashboard_gives_the_same_bytes(catalogue: Catalogue) -> None:
     def made() -> str:
         rows = [Row("Row", Panel("One", "rate(jobs_total[5m])"), Panel("Two", ["up", "backlog"]))]
@@ -124,6 +139,10 @@ def test_a_uid_of_ones_own_is_kept() -> None:
         ({"rows": [Panel("Up", "up")]}, r"is no row: write Row\('Flow', …\) around panels"),
         ({"uid": "a b"}, "the uid 'a b' is none: up to 40 letters, digits, '_' and '-'"),
         ({"uid": "a" * 41}, "the uid 'a+' is none"),
+        ({"uid": 3}, "the uid 3 is none"),
+        ({"description": None}, r"description is None and tags are \[\]: write text"),
+        ({"tags": [1]}, r"tags are \[1\]: write text"),
+        ({"links": ["https://wiki.example"]}, "'https://wiki.example' is no link: write Link"),
         ({"refresh": "often"}, "refresh is 'often': write a time such as '30s' or '5m', or '' for never"),
         ({"refresh": 30}, "refresh is 30: write a time"),
         ({"step_at_least": "1 hour"}, "step_at_least is '1 hour': write a time such as '1m' or '1h'"),
@@ -138,6 +157,10 @@ def test_a_uid_of_ones_own_is_kept() -> None:
         "no-row",
         "uid",
         "long-uid",
+        "uid-number",
+        "description",
+        "tags",
+        "links",
         "refresh",
         "refresh-number",
         "step",
@@ -323,6 +346,12 @@ def test_every_kind_carries_what_is_common(kind: str, catalogue: Catalogue) -> N
     assert panel["targets"][0]["format"] == {"table": "table", "heatmap": "heatmap"}.get(kind, "time_series")
 
 
+@pytest.mark.parametrize(("base", "style"), [("", "line"), ("red", "area")])
+def test_thresholds_are_lines_and_where_low_is_bad_areas(base: str, style: str, catalogue: Catalogue) -> None:
+    panel = one_panel(Panel("One", "backlog", thresholds={1: "transparent"}, base_color=base), catalogue)
+    assert panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"] == {"mode": style}
+
+
 def overrides(panel: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what is set for some fields only, by the option of their matcher."""
     found: dict[str, dict[str, Any]] = {}
@@ -355,6 +384,14 @@ def test_a_table_has_a_column_for_each_label_and_each_query(catalogue: Catalogue
     alone = one_panel(Panel("One", given[0], kind="table"), catalogue)
     assert [one["id"] for one in alone["transformations"]] == ["organize"]
     assert alone["transformations"][0]["options"]["renameByName"] == {"Value": "Waiting"}
+
+
+def test_a_metrics_own_query_heads_its_column_with_its_title(monitoring: MonitoringService) -> None:
+    jobs = monitoring.counter("jobs", labels=("queue",), description="Jobs finished.")
+    panel = one_panel(
+        Panel("One", jobs.increase(by="queue", over="$__range"), kind="table"), monitoring.registry.catalogue
+    )
+    assert panel["transformations"][0]["options"]["renameByName"] == {"Value": "Jobs, increase by queue"}
 
 
 def test_two_columns_of_one_heading_are_refused() -> None:
@@ -418,8 +455,22 @@ def test_deployments_and_alerts_are_marked(catalogue: Catalogue) -> None:
     deployments, alerts = model["annotations"]["list"]
     assert deployments["target"]["tags"] == ["deployment"]
     assert deployments["datasource"]["uid"] == "-- Grafana --"
-    assert 'ALERTS{job=~"$job", alertstate="firing"}' in alerts["target"]["expr"]
+    assert 'ALERTS{job=~"$job", alertstate="firing", severity!="none"}' in alerts["expr"]
     assert alerts["datasource"]["uid"] == "${datasource}"
+
+
+def test_the_codes_of_the_documentation_run() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "dashboards.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 4
+    there: dict[str, Any] = {}
+    with kept_logging():
+        exec("\n".join(blocks), there)
+        there["monitoring"].shutdown()
+    model, catalogue = there["model"], there["monitoring"].registry.catalogue
+    assert findings(model, catalogue) == []
+    assert findings(there["own"].build(catalogue), catalogue) == []
+    assert there["dashboards"][0].title == "System Overview"
 
 
 # Own metrics

@@ -128,11 +128,12 @@ class Grafana:
     """Asks a Prometheus as Grafana does: variables filled in, at one time or over a range."""
 
     prometheus: PrometheusServer
+    all_values: dict[str, str]
 
     def expr(self, written: str, **chosen: str) -> str:
         """Return a query with all variables filled in; what is not chosen is All."""
         with_range = re.sub(r"\$__(rate_interval|interval|range)", lambda found: RANGE[found[1]], written)
-        return re.sub(r"\$\{?(\w+)\}?", lambda found: chosen.get(found[1], ".+"), with_range)
+        return re.sub(r"\$\{?(\w+)\}?", lambda found: (self.all_values | chosen)[found[1]], with_range)
 
     def values(self, target: dict[str, Any], **chosen: str) -> list[float]:
         """Return every number that a panel's query gives now."""
@@ -212,7 +213,10 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fed]:
             job = server.scrape(url, interval="500ms", rules=write_rules(directory / "rules.yml", objectives))
             assert job == JOB
             instance = url.removeprefix("http://").partition("/")[0]
-            yield Fed(Grafana(server), dashboards(monitoring, objectives), instance)
+            models = dashboards(monitoring, objectives)
+            variables = [one for model in models.values() for one in model["templating"]["list"]]
+            all_values = {one["name"]: one["allValue"] for one in variables if one["type"] == "query"}
+            yield Fed(Grafana(server, all_values), models, instance)
         finally:
             stopped.set()
             feeding.join()
@@ -270,7 +274,15 @@ def test_every_variable_offers_the_values_that_are_there(fed: Fed) -> None:
 def test_firing_alerts_are_marked_on_every_dashboard(fed: Fed) -> None:
     for model in fed.models.values():
         (alerts,) = [one for one in model["annotations"]["list"] if one["name"] == "Alerts"]
-        wait_until(partial(fed.grafana.shows, alerts["target"]), PATIENCE)
+        wait_until(partial(fed.grafana.shows, {"expr": alerts["expr"], "instant": False}), PATIENCE)
+
+
+def test_all_values_of_a_label_take_in_what_overflows(fed: Fed) -> None:
+    """A metric that has spent its budget adds the rest up in a series without its labels."""
+    target = {"expr": 'overflowing_total{job=~"$job", label=~"$label"}', "instant": True}
+    everything = fed.grafana.values(target, label=fed.grafana.all_values["queue"])
+    assert len(everything) == 3
+    assert sum(everything) > len(everything)
 
 
 def test_what_is_not_selected_is_not_shown(fed: Fed) -> None:

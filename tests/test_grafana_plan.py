@@ -211,10 +211,18 @@ def test_a_rule_that_somebody_added_is_no_difference() -> None:
     assert only(make_plan(desired(groups=(group(),)), found(groups=(there,)))).action is Action.UNCHANGED
 
 
+def test_rules_are_put_beside_those_of_others_in_a_group_of_the_same_interval() -> None:
+    """Such as those that the service made one by one: they stay when the group is written."""
+    there = rule_group({"uid": "other", "title": "Other"})
+    step = only(make_plan(desired(groups=(group(),)), found(groups=(there,))))
+    assert step.action is Action.CHANGE
+    assert [one.path for one in step.differences] == ["rules.jobs-stuck"]
+
+
 @pytest.mark.parametrize(
     ("there", "said"),
     [
-        (rule_group({"uid": "other"}), "not ours has this name"),
+        (rule_group({"uid": "other"}, interval=120), "evaluated every 120 s"),
         (rule_group(RULE), "have the uids of yours"),
         (rule_group(RULE, name="other", folder="elsewhere"), "is in the group 'other'"),
         (rule_group({"uid": "from-file"}), "provisioned from a file"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from otel_monitoring.catalogue import Query
 from otel_monitoring.exceptions import DashboardError, QueryError
 from otel_monitoring.grafana import Panel, PanelKind, Target
-from otel_monitoring.grafana.selectors import find_selectors
+from otel_monitoring.grafana.promql import matchers, parse_query, selectors
+from otel_monitoring.grafana.selectors import find_selectors, narrowed
 from otel_monitoring.grafana.units import grafana_unit
 
 BOTH = 'job=~"$job", instance=~"$instance"'
@@ -93,6 +96,59 @@ def test_selectors_are_found_with_their_conditions() -> None:
         ("y", "!=", 'q,z="1"'),
         ("le", "=", "0.5"),
     ]
+
+
+LABELS = st.sampled_from(["job", "instance", "le", "by", "on", "queue"])
+VALUES = st.text(st.sampled_from("ab{}[]()$,=\"\\'#|. "), max_size=6).map(
+    lambda text: '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
+)
+MATCHERS = st.lists(st.builds("{}{}{}".format, LABELS, st.sampled_from(["=", "!="]), VALUES), max_size=3)
+METRICS = st.sampled_from(["a_total", "sum_total", "by_queue", "offset_seconds", "and1", "up", "node:x:rate5m"])
+SELECTORS = st.one_of(METRICS, st.builds(lambda name, found: f"{name}{{{', '.join(found)}}}", METRICS, MATCHERS))
+SERIES = st.builds(
+    "{}{}{}".format, SELECTORS, st.sampled_from(["", " offset 5m", " @ end()"]), st.sampled_from(["", " # a{b}\n"])
+)
+RANGES = st.builds("{}({}[{}])".format, st.sampled_from(["rate", "increase"]), SELECTORS, st.sampled_from(["5m", "1h"]))
+
+
+def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    operators = st.sampled_from(["+", "/ on (queue) group_left (le)", "> bool", "and ignoring (by)", "unless", "OR"])
+    return st.one_of(
+        st.builds("sum by (queue, le) ({})".format, inner),
+        st.builds("max({}) WITHOUT (on)".format, inner),
+        st.builds("topk(3, {})".format, inner),
+        st.builds("max_over_time(({})[5m:1m])".format, inner),
+        st.builds('label_replace({}, "x", "$1", "y", "(a{{2}})")'.format, inner),
+        st.builds("({}) {} ({})".format, inner, operators, inner),
+        st.builds("({}) > 1e3".format, inner),
+    )
+
+
+QUERIES = st.recursive(st.one_of(SERIES, RANGES), _larger, max_leaves=6)
+
+
+@settings(deadline=None)
+@given(QUERIES)
+def test_of_any_query_every_selector_is_narrowed_and_nothing_else_is_changed(expr: str) -> None:
+    """As a parser reads it: the same selectors with what they said, and besides it the selection."""
+    before = list(selectors(parse_query(expr, where="it")))
+    after = list(selectors(parse_query(narrowed(expr), where="it")))
+    assert [one.name for one in after] == [one.name for one in before]
+    for old, new in zip(before, after, strict=True):
+        said = [(one.name, one.value) for one in matchers(old)]
+        given_now = [(one.name, one.value) for one in matchers(new)]
+        added = [pair for pair in given_now if pair not in said]
+        missing = {"job", "instance"} - {name for name, _ in said}
+        assert {name for name, _ in added} == (missing if ":" not in str(old.name) else set())
+        assert [pair for pair in given_now if pair in said] == said
+    assert narrowed(narrowed(expr)) == narrowed(expr)
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab{}[]()$,=\"\\'#|.:`1 \n"), max_size=30))
+def test_what_is_no_query_does_not_stop_narrowing(text: str) -> None:
+    """It is refused where it is parsed."""
+    assert isinstance(narrowed(text), str)
 
 
 @pytest.mark.parametrize("expr", ["sum(", "rate(a_total[)", "a b", 'a{x="y"', "a{x=y}", "sum by a (b)"])

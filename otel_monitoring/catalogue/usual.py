@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from otel_monitoring.catalogue.kind import Kind
@@ -12,7 +13,7 @@ from otel_monitoring.catalogue.query import Query
 from otel_monitoring.exceptions import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from otel_monitoring.catalogue.declaration import Declaration
 
@@ -30,7 +31,8 @@ USUAL_SHARE = 0.95
 
 Combine = Literal["avg", "max", "min", "sum"]
 
-_VARIABLE = re.compile(r"\$\{?\w+(:\w+)?\}?")
+_VARIABLE = re.compile(r"\$\w+|\$\{\w+(:\w+)?\}")
+_DURATION = re.compile(r"(\d+(ms|[smhdwy]))+")
 _TEXT_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
@@ -56,7 +58,7 @@ class UsualQueries:
             QueryError: a gauge has no rate, or a label is not the metric's.
         """
         metric = self.declaration
-        counted = f"rate({_counted(metric, 'rate')}{_matchers(metric, where)}[{over}])"
+        counted = f"rate({_counted(metric, 'rate')}{_matchers(metric, where)}[{_window(metric, over)}])"
         return _query(
             metric,
             f"{_sum(metric, by)}({counted})",
@@ -72,7 +74,7 @@ class UsualQueries:
         Arguments and errors are those of ``rate``.
         """
         metric = self.declaration
-        counted = f"increase({_counted(metric, 'increase')}{_matchers(metric, where)}[{over}])"
+        counted = f"increase({_counted(metric, 'increase')}{_matchers(metric, where)}[{_window(metric, over)}])"
         return _query(
             metric,
             f"{_sum(metric, by)}({counted})",
@@ -104,7 +106,7 @@ class UsualQueries:
         grouped = ", ".join(("le", *_labels(metric, by)))
         return _query(
             metric,
-            f"histogram_quantile({text}, sum by ({grouped}) (rate({buckets}[{over}])))",
+            f"histogram_quantile({text}, sum by ({grouped}) (rate({buckets}[{_window(metric, over)}])))",
             title=f"p{float(text) * 100:.6g}",
             unit=metric.unit,
             by=by,
@@ -123,10 +125,11 @@ class UsualQueries:
         if metric.kind in _GAUGES:
             return self.last(by=by, where=where, combine="avg")
         _histogram(metric, "average")
-        name, matchers, total = metric.prometheus_name, _matchers(metric, where), _sum(metric, by)
+        name, total = metric.prometheus_name, _sum(metric, by)
+        selected = f"{_matchers(metric, where)}[{_window(metric, over)}]"
         return _query(
             metric,
-            f"{total}(rate({name}_sum{matchers}[{over}])) / {total}(rate({name}_count{matchers}[{over}]))",
+            f"{total}(rate({name}_sum{selected})) / {total}(rate({name}_count{selected}))",
             title="average",
             unit=metric.unit,
             by=by,
@@ -148,7 +151,7 @@ class UsualQueries:
         metric = self.declaration
         if metric.kind not in _GAUGES:
             raise QueryError(
-                f"metric {metric.name!r} is a {metric.kind.value}, whose value only says how much there was since the "
+                f"metric {metric.name!r} is {_kind(metric)}, whose value only says how much there was since the "
                 f"process started: use {_INSTEAD[metric.kind]}"
             )
         selected = f"{metric.prometheus_name}{_matchers(metric, where)}"
@@ -186,7 +189,7 @@ def _counted(metric: Declaration, asked: str) -> str:
     if metric.kind is Kind.HISTOGRAM:
         return f"{metric.prometheus_name}_count"
     raise QueryError(
-        f"metric {metric.name!r} is a {metric.kind.value.replace('_', '-')}, which falls too: {asked}() would take "
+        f"metric {metric.name!r} is {_kind(metric)}, which falls too: {asked}() would take "
         "each fall for a restart; use last() or average()"
     )
 
@@ -194,8 +197,11 @@ def _counted(metric: Declaration, asked: str) -> str:
 def _histogram(metric: Declaration, asked: str) -> None:
     if metric.kind is not Kind.HISTOGRAM:
         instead = "rate() or increase()" if metric.kind is Kind.COUNTER else "last()"
-        kind = metric.kind.value.replace("_", "-")
-        raise QueryError(f"metric {metric.name!r} is a {kind} and has no {asked}(): use {instead}")
+        raise QueryError(f"metric {metric.name!r} is {_kind(metric)} and has no {asked}(): use {instead}")
+
+
+def _kind(metric: Declaration) -> str:
+    return "an up-down-counter" if metric.kind is Kind.UP_DOWN_COUNTER else f"a {metric.kind.value}"
 
 
 def _share_text(metric: Declaration, share: float) -> str:
@@ -222,31 +228,45 @@ def _sum(metric: Declaration, by: By, operator: str = "sum") -> str:
 
 def _labels(metric: Declaration, by: By) -> tuple[str, ...]:
     """Return labels as Prometheus shows them, each once."""
-    names = (by,) if isinstance(by, str) else tuple(by)
+    names = (by,) if isinstance(by, str) or not isinstance(by, Iterable) else tuple(by)
     return tuple(dict.fromkeys(_label(metric, name) for name in names))
 
 
 def _label(metric: Declaration, name: str) -> str:
-    shown = prometheus_label(name) if isinstance(name, str) else name
     known = (*metric.prometheus_labels, *TARGET_LABELS)
+    if not isinstance(name, str):
+        raise QueryError(f"metric {metric.name!r}: {name!r} names no label: it has {', '.join(known)}")
+    shown = prometheus_label(name)
     if shown not in known:
         raise QueryError(
-            f"metric {metric.name!r} has no label {name!r}: it has {', '.join(known)}{did_you_mean(str(shown), known)}"
+            f"metric {metric.name!r} has no label {name!r}: it has {', '.join(known)}{did_you_mean(shown, known)}"
         )
     return shown
 
 
+def _window(metric: Declaration, over: str) -> str:
+    if not isinstance(over, str) or not (_DURATION.fullmatch(over) or _VARIABLE.fullmatch(over)):
+        raise QueryError(
+            f"metric {metric.name!r}: {over!r} is no window: write a duration such as '5m', or a variable of Grafana's"
+        )
+    return over
+
+
 def _matchers(metric: Declaration, where: Where | None) -> str:
-    own = [_matcher(_label(metric, name), value) for name, value in (where or {}).items()]
+    own = [_matcher(metric, _label(metric, name), value) for name, value in (where or {}).items()]
     return "{" + ", ".join([*TARGET, *own]) + "}"
 
 
-def _matcher(label: str, value: str | Iterable[str]) -> str:
-    if not isinstance(value, str):
-        return f'{label}=~"{_escaped("|".join(map(re.escape, value)))}"'
-    if _VARIABLE.fullmatch(value):
-        return f'{label}=~"{value}"'
-    return f'{label}="{_escaped(value)}"'
+def _matcher(metric: Declaration, label: str, value: str | Iterable[str]) -> str:
+    if isinstance(value, str):
+        return f'{label}=~"{value}"' if _VARIABLE.fullmatch(value) else f'{label}="{_escaped(value)}"'
+    values = tuple(value) if isinstance(value, Iterable) else (value,)
+    if not values:
+        raise QueryError(f"metric {metric.name!r}: no value is given for the label {label!r}")
+    for one in values:
+        if not isinstance(one, str):
+            raise QueryError(f"metric {metric.name!r}: {one!r} is no value of the label {label!r}: write text")
+    return f'{label}=~"{_escaped("|".join(map(re.escape, values)))}"'
 
 
 def _escaped(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 (typer reads annotations)
 from typing import Annotated
 
 import typer
@@ -53,6 +54,36 @@ def demo(
     from otel_monitoring.cli.demo import run_demo
 
     run_demo(host=host, port=port, seconds=seconds, requests_per_second=requests_per_second)
+
+
+@application.command()
+def check(
+    service: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODULE:NAME",
+            help="The application's service, as myapp.monitoring:monitoring. Default: what comes with the package.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    document: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="One more document, or a folder of them, beside README.md and docs/.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Hold metrics, dashboards, alerts and documents to each other; exit 1 where they do not agree.
+
+    Each metric has a name by convention, a help text and a panel; queries and documents name what is there.
+    """
+    from otel_monitoring.cli.check import run_check
+
+    if not run_check(service, tuple(document or ())):
+        raise typer.Exit(1)
 
 
 def main() -> None:

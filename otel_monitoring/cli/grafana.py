@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from otel_monitoring.cli.grafana_content import Choice, subject_of
+from otel_monitoring.exceptions import ExtraMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -22,7 +23,7 @@ grafana_commands = typer.Typer(
     no_args_is_help=True,
     help="""Keep a Grafana's dashboards and alert rules as the code says.
 
-Which Grafana, and how to sign in there, are settings: OTEL_MONITORING_GRAFANA_URL, and \\
+Which Grafana, and how to sign in there, are settings: OTEL_MONITORING_GRAFANA_URL, and \
 OTEL_MONITORING_GRAFANA_API_KEY with a token of a service account, or …_USERNAME and …_PASSWORD.
 
 \b
@@ -30,15 +31,33 @@ Examples:
   otel-monitoring grafana plan --service myapp.monitoring:monitoring
   otel-monitoring grafana apply --annotate "release 1.4"
   otel-monitoring grafana pull changes && otel-monitoring grafana apply --from changes
-  otel-monitoring grafana render grafana && docker compose --project-directory grafana up --wait
+  otel-monitoring grafana render grafana && docker compose -f grafana/compose.yaml up --wait
 """,
 )
+
+LIBRARIES = frozenset({"grafana_client", "grafana_foundation_sdk", "niquests", "promql_parser"})
+"""What comes with the extra."""
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """Typer's own, wherever the installed one has it from."""
 
 
-class PlanCommand(TyperCommand):
+class GrafanaCommand(TyperCommand):
+    """A command that says which extra it needs."""
+
+    def invoke(self, *arguments, **options):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN201 (typer's)
+        """Run it."""
+        try:
+            return super().invoke(*arguments, **options)
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").partition(".")[0] not in LIBRARIES:
+                raise
+            raise ExtraMissingError(
+                f"this needs {missing.name}, which is not installed: pip install 'otel-monitoring[grafana]'"
+            ) from None
+
+
+class PlanCommand(GrafanaCommand):
     """A command whose exit code 2 has a meaning of its own: a wrong option is 1."""
 
     def make_context(self, *arguments, **options):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN201 (typer's)
@@ -125,7 +144,7 @@ def plan(
     raise typer.Exit(_run(lambda say: run_plan(subject_of(choice), wishes, say)))
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def apply(
     *,
     service: Service = None,
@@ -168,7 +187,7 @@ def apply(
     raise typer.Exit(_run(lambda say: run_apply(subject_of(choice), wishes, say)))
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def pull(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
     *,
@@ -198,7 +217,7 @@ def pull(
     )
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def delete(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -228,7 +247,7 @@ def delete(
     _run(lambda say: run_delete(subject, wishes, say))
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def annotate(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What happened, such as 'release 1.4'.")],
     *,
@@ -249,7 +268,7 @@ def annotate(
     _run(lambda _: run_annotate(subject, text, tuple(tags) if tags else DEPLOYMENT_TAGS))
 
 
-@grafana_commands.command()
+@grafana_commands.command(cls=GrafanaCommand)
 def render(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where the files go; it is made where it is missing.")

@@ -71,6 +71,7 @@ def subject_of(choice: Choice) -> Subject:
         MonitoringError: something that the options name is not there, or settings are wrong.
     """
     from otel_monitoring.cli.named_service import named_service
+    from otel_monitoring.grafana import RuleGroup
     from otel_monitoring.grafana.content import shipped_content
     from otel_monitoring.grafana.pulled import read_pulled
     from otel_monitoring.grafana.shipped_rules import JOB
@@ -79,13 +80,21 @@ def subject_of(choice: Choice) -> Subject:
     service = None if choice.service is None else named_service(choice.service)
     settings = settings_of(choice, None if service is None else service.settings)
     job = choice.job or settings.prometheus_job or (settings.service_name if settings.service_name != UNNAMED else JOB)
+    pulled = None if choice.files is None else read_pulled(choice.files)
+    if service is None:
+        shipped = shipped_content(Registry().catalogue, job=job, thresholds=settings.thresholds)
+        return Subject(settings, shipped, job, pulled)
+    alerts = tuple(service.alerts)
+    own = RuleGroup(settings.grafana_alert_group, settings.grafana_alert_interval_seconds, alerts)
     content = shipped_content(
-        Registry().catalogue if service is None else service.registry.catalogue,
+        service.registry.catalogue,
         job=job,
         thresholds=settings.thresholds,
-        objectives=None if service is None else service.objectives,
+        objectives=service.objectives,
+        dashboards=service.dashboards,
+        groups=[own] if alerts else [],
     )
-    return Subject(settings, content, job, None if choice.files is None else read_pulled(choice.files))
+    return Subject(settings, content, job, pulled)
 
 
 def settings_of(choice: Choice, settings: Settings | None = None) -> Settings:

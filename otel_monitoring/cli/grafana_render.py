@@ -9,6 +9,7 @@ from otel_monitoring.grafana.dashboard import uid_of
 from otel_monitoring.grafana.found import Folder
 from otel_monitoring.grafana.provisioning import rule_uids
 from otel_monitoring.grafana.render import rendered_files
+from otel_monitoring.grafana.stack import LOCAL_GRAFANA
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,5 +31,6 @@ def rendered(subject: Subject, stack: Stack, folder: Path) -> dict[str, str]:
     desired = subject.content.desired(shown_in, datasource_uid=stack.datasource_uid, pulled=subject.pulled)
     rules = rule_uids(desired.groups)
     removed = read_made(folder).removed_by(rules)
-    files = rendered_files(desired, subject.content.rule_file(), stack, removed_rules=removed)
+    grafana_url = subject.connection.shown if subject.settings.grafana_url else LOCAL_GRAFANA
+    files = rendered_files(desired, subject.content.rule_file(grafana_url=grafana_url), stack, removed_rules=removed)
     return {**files, LIST_NAME: list_text(files, rules=rules, removed_rules=removed)}

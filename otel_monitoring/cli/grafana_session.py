@@ -106,27 +106,24 @@ async def apply(subject: Subject, wishes: Wishes, say: Say) -> int:
 async def pull(subject: Subject, *, everything: bool) -> dict[str, str]:
     """Return what people changed in Grafana, as files by their paths."""
     async with GrafanaClient(subject.connection) as client:
-        desired, _ = await _desired(client, subject)
-        return pulled_files(await read_present(client, desired), everything=everything)
+        _, present = await _there(client, subject)
+    return pulled_files(present, everything=everything)
 
 
 async def deletion(subject: Subject, wishes: Wishes) -> Plan:
     """Return the plan of removing all that we wrote in the folder."""
     async with GrafanaClient(subject.connection) as client:
-        nothing = await _nothing(client, subject)
-        present = await read_present(client, nothing)
-    return make_plan(nothing, present, prune=True, overwrite=wishes.overwrite) if present.folder else Plan(())
+        return _removal(*await _there(client, subject), wishes)
 
 
 async def delete(subject: Subject, wishes: Wishes, say: Say) -> None:
     """Remove all that we wrote in the folder, and the folder where it is ours and empty."""
     async with GrafanaClient(subject.connection) as client:
-        nothing = await _nothing(client, subject)
-        present = await read_present(client, nothing)
-        removal = make_plan(nothing, present, prune=True, overwrite=wishes.overwrite)
-        writer = Writer(client, nothing, present, editable=subject.settings.grafana_editable)
+        folder, present = await _there(client, subject)
+        removal = _removal(folder, present, wishes)
+        writer = Writer(client, Desired(folder, (), ()), present, editable=subject.settings.grafana_editable)
         await writer.write(removal, lambda step: say(step_line(step)))
-        await _delete_folder(client, nothing.folder, say)
+        await _delete_folder(client, folder, removal, say)
 
 
 async def annotate(subject: Subject, text: str, tags: tuple[str, ...]) -> None:
@@ -154,17 +151,25 @@ async def _prepare(client: GrafanaClient, subject: Subject, wishes: Wishes, say:
 async def _desired(client: GrafanaClient, subject: Subject) -> tuple[Desired, Datasource]:
     datasource = await client.datasource(subject.settings.grafana_datasource)
     folder = await folder_of(client, subject.settings.grafana_folder)
-    desired = subject.content.desired(
-        folder, datasource_uid=datasource.uid, grafana_url=subject.connection.shown, pulled=subject.pulled
-    )
+    desired = subject.content.desired(folder, datasource_uid=datasource.uid, pulled=subject.pulled)
     return desired, datasource
 
 
-async def _nothing(client: GrafanaClient, subject: Subject) -> Desired:
-    return Desired(await folder_of(client, subject.settings.grafana_folder), (), ())
+async def _there(client: GrafanaClient, subject: Subject) -> tuple[Folder, Present]:
+    """Return the folder, and what is there of ours; what the code names is looked for by its name."""
+    folder = await folder_of(client, subject.settings.grafana_folder)
+    named = subject.content.desired(folder, datasource_uid="", pulled=subject.pulled)
+    return folder, await read_present(client, named)
+
+
+def _removal(folder: Folder, present: Present, wishes: Wishes) -> Plan:
+    if present.folder is None:
+        return Plan(())
+    return make_plan(Desired(folder, (), ()), present, prune=True, overwrite=wishes.overwrite)
 
 
 async def _queries_work(client: GrafanaClient, prepared: _Prepared, say: Say) -> bool:
+    say("Trying the queries of what is to be written …")
     failed = [
         *await try_rules(client, prepared.desired, prepared.plan),
         *await try_panels(client, prepared.desired, prepared.plan, datasource_uid=prepared.datasource.uid),
@@ -172,9 +177,7 @@ async def _queries_work(client: GrafanaClient, prepared: _Prepared, say: Say) ->
     for line in failed:
         say(f"  ! {one_line(line)}")
     if failed:
-        say(
-            f"Nothing was written: {counted(len(failed), 'query', 'queries')} failed. --no-try writes all the same."
-        )
+        say(f"Nothing was written: {counted(len(failed), 'query', 'queries')} failed. --no-try writes all the same.")
     return not failed
 
 
@@ -219,12 +222,13 @@ def _patience_seconds(groups: list[RuleGroup], wishes: Wishes) -> float:
     return 2 * max((group.interval_seconds for group in groups), default=0) + SPARE_SECONDS
 
 
-async def _delete_folder(client: GrafanaClient, folder: Folder, say: Say) -> None:
+async def _delete_folder(client: GrafanaClient, folder: Folder, removal: Plan, say: Say) -> None:
     """Remove the folder where apply made it, which its uid tells, and where nothing is left in it."""
+    removed = {step.uid for step in removal.changes}  # a search may still find them for a while
     try:
-        if folder.uid == uid_of(folder.title) and await client.is_empty_folder(folder.uid):
+        if folder.uid == uid_of(folder.title) and await client.members_of_folder(folder.uid) <= removed:
             await client.delete_folder(folder.uid)
-            say(f"  - removed   folder     {one_line(folder.title)}")
+            say(f"  - prune     folder     {one_line(folder.title)}")
             return
     except NotFoundError:
         return

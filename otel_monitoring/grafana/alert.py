@@ -103,12 +103,17 @@ class Alert:
         if self.severity not in SEVERITIES:
             known = ", ".join(SEVERITIES)
             yield f"severity is {self.severity!r}: one of {known}{did_you_mean(str(self.severity), SEVERITIES)}"
-        yield from _duration_problems(hold=self.hold, keep_firing_for=self.keep_firing_for)
+        yield from _duration_problems("hold", self.hold)
+        if self.keep_firing_for is not None:
+            yield from _duration_problems("keep_firing_for", self.keep_firing_for)
         yield from _label_problems({"category": self.category, **self.labels}, {"alertname", "severity"})
+        for name, value in self.labels.items():
+            yield from (f"the label {name!r}: {problem}" for problem in text_problems(str(value), None))
         if self.reference is not None and not _SERIES_NAME.fullmatch(self.reference.series):
             yield f"the reference {self.reference.series!r} is no name of a series"
-        yield from self._text_problems()
-        if not expr_problem and _can_parse():
+        misfits = list(self._text_problems())
+        yield from misfits
+        if not expr_problem and not misfits and _can_parse():
             from otel_monitoring.grafana.result_labels import result_labels
 
             yield from self.unknown_labels(result_labels(self.expr))
@@ -244,10 +249,9 @@ def _parse_problem(expr: str) -> str | None:
     return None
 
 
-def _duration_problems(**durations: object) -> Iterator[str]:
-    for name, text in durations.items():
-        if text is not None and (not isinstance(text, str) or not DURATION.fullmatch(text)):
-            yield f"{name} is {text!r}: a duration such as 30s, 15m or 1h30m"
+def _duration_problems(name: str, text: object) -> Iterator[str]:
+    if not isinstance(text, str) or not DURATION.fullmatch(text):
+        yield f"{name} is {text!r}: a duration such as 30s, 15m or 1h30m"
 
 
 def _label_problems(labels: Mapping[str, object], reserved: set[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ACTION = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
+_ACTION = re.compile(r"""\{\{-?((?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^"`])*?)-?\}\}""", re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _VARIABLE = re.compile(r"\$(\w*)")
 _LABEL = re.compile(r"(?:\$labels|(?<![\w)])\.Labels)\.(\w+)")

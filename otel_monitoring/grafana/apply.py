@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from otel_monitoring.grafana.differences import differences
 from otel_monitoring.grafana.failures import NotFoundError, VersionConflictError
 from otel_monitoring.grafana.normal_form import normal_rule
-from otel_monitoring.grafana.ownership import is_our_rule, signed_dashboard, signed_group
+from otel_monitoring.grafana.ownership import is_dashboard_as_written, is_our_rule, signed_dashboard, signed_group
 from otel_monitoring.grafana.plan import Action, Kind
 
 if TYPE_CHECKING:
@@ -108,9 +108,18 @@ class Writer:
             await (self._delete_group(step) if step.action is Action.PRUNE else self._put_group(step))
 
     async def _save_dashboard(self, step: Step) -> None:
-        spec = {**signed_dashboard(self._dashboards[step.uid].spec, folder_uid=self._folder.uid), "uid": step.uid}
-        await self._client.save_dashboard(
-            spec, folder_uid=self._folder.uid, message=MESSAGE, expected=self._present.dashboards.get(step.uid)
+        spec = self._dashboards[step.uid].spec
+        saved = await self._save_signed(step.uid, spec, self._present.dashboards.get(step.uid))
+        if not is_dashboard_as_written(saved):
+            # This Grafana fills in more than we know of, and the digest is to be of what is there.
+            await self._save_signed(step.uid, saved.spec, saved)
+
+    async def _save_signed(
+        self, uid: str, spec: Mapping[str, object], expected: FoundDashboard | None
+    ) -> FoundDashboard:
+        signed = {**signed_dashboard(spec, folder_uid=self._folder.uid), "uid": uid}
+        return await self._client.save_dashboard(
+            signed, folder_uid=self._folder.uid, message=MESSAGE, expected=expected
         )
 
     async def _delete_dashboard(self, step: Step) -> None:

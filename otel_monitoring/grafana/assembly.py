@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Kind
 from otel_monitoring.exceptions import DashboardError
-from otel_monitoring.grafana.dashboard import DEPLOYMENT_TAG, TAG, Variable
+from otel_monitoring.grafana.dashboard import DEPLOYMENT_TAG, FIRING, TAG, Variable
 from otel_monitoring.grafana.drawing import DATASOURCE, draw
 from otel_monitoring.grafana.foundation import (
     JSONEncoder,
     common_models,
     dashboard_models,
-    prometheus,
 )
 from otel_monitoring.grafana.foundation import dashboard as builders
 from otel_monitoring.grafana.panel import GRID_COLUMNS, PanelKind
@@ -31,7 +30,9 @@ if TYPE_CHECKING:
 FOUND_BY = "monitoring_series"
 """Every service of ours shows it, and nothing else does: where jobs and instances are found."""
 
-ALL_VALUES = ".+"
+ALL_TARGETS = ".+"
+ALL_VALUES = ".*"
+"""What All stands for; of a label it takes in what does not have it, as what a metric adds up when it overflows."""
 
 WIDTHS = {PanelKind.STAT: 4, PanelKind.STATE_TIMELINE: GRID_COLUMNS}
 HEIGHTS = {PanelKind.STAT: 4}
@@ -104,7 +105,7 @@ def _values(label: str, query: str, *, title: str = "") -> builders.QueryVariabl
         .definition(query)
         .multi(multi=True)
         .include_all(include_all=True)
-        .all_value(ALL_VALUES)
+        .all_value(ALL_TARGETS if label in SCOPE else ALL_VALUES)
         .current(dashboard_models.VariableOption(selected=True, text="All", value="$__all"))
         .refresh(dashboard_models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(dashboard_models.VariableSort.NATURAL_ASC)
@@ -171,13 +172,7 @@ def _deployments() -> builders.AnnotationQuery:
 
 
 def _alerts() -> builders.AnnotationQuery:
-    firing = (
-        prometheus.Dataquery()
-        .ref_id("Anno")
-        .expr('max by (alertname, severity, component, platform) (ALERTS{job=~"$job", alertstate="firing"})')
-        .range()
-        .interval("1m")
-    )
+    # As a target the query is no valid dashboard: the schema wants there what Grafana's own annotations have.
     return (
         builders.AnnotationQuery()
         .name("Alerts")
@@ -185,7 +180,8 @@ def _alerts() -> builders.AnnotationQuery:
         .enable(enable=True)
         .hide(hide=False)
         .icon_color("red")
-        .target(firing)
+        .expr(f"max by (alertname, severity, component, platform) ({FIRING})")
+        .step("60s")
         .title_format("{{alertname}}")
         .text_format("{{severity}} {{component}} {{platform}}")
         .tag_keys("severity,component,platform")

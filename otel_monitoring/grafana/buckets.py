@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import promql_parser as promql
 
 from otel_monitoring.catalogue import bound_text
-from otel_monitoring.grafana.labels import labels_of
 from otel_monitoring.grafana.promql import VARIABLE, matchers, metric_name, selectors, unwrapped
+from otel_monitoring.grafana.result_labels import labels_within
 from otel_monitoring.grafana.series import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from otel_monitoring.grafana.series import KnownSeries, Series
 
-_ALTERNATIVES = re.compile(r"\(?(?:[\d.e+|]|\\[.+]|\+?Inf)+\)?")
+_SPELLED_OUT = re.compile(r"[\d.eE+|()\[\]\\Inf-]+")
+_AROUND_CHARACTERS = re.compile(r"\[(.)\]|\\(.)|[()]")
 
 
 def bound_problems(selector: promql.VectorSelector, known: KnownSeries) -> Iterator[str]:
@@ -29,27 +30,42 @@ def bound_problems(selector: promql.VectorSelector, known: KnownSeries) -> Itera
     bounds = [*map(bound_text, series.declaration.buckets), "+Inf"]
     for matcher in matchers(selector):
         if matcher.name == "le" and VARIABLE not in matcher.value:
-            for bound in _named_bounds(matcher):
-                if bound not in bounds:
+            named = _named_bounds(matcher)
+            found = [bound for bound in named if bound in bounds]
+            for bound in named:
+                if not any(_is_same(bound, one) for one in found):
                     yield _no_bound(series, bound, bounds)
 
 
-def _named_bounds(matcher: promql.Matcher) -> Iterable[str]:
+def _named_bounds(matcher: promql.Matcher) -> list[str]:
+    """Return the bounds that a matcher spells out, as in ``1|1[.]0``; none where it holds a real pattern."""
     if matcher.op == promql.MatchOp.Equal or matcher.op == promql.MatchOp.NotEqual:  # noqa: PLR1714 (they have no hash)
         return [matcher.value] if matcher.value else []
-    if not _ALTERNATIVES.fullmatch(matcher.value):
+    if not _SPELLED_OUT.fullmatch(matcher.value):
         return []
-    return re.sub(r"\\(.)|[()]", r"\1", matcher.value).split("|")
+    plain = _AROUND_CHARACTERS.sub(lambda found: found[1] or found[2] or "", matcher.value).split("|")
+    return plain if all(_number(bound) is not None for bound in plain) else []
+
+
+def _is_same(bound: str, other: str) -> bool:
+    """Tell whether two texts are one number: who takes both spellings is right with either."""
+    return bound == other or (_number(bound) is not None and _number(bound) == _number(other))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _no_bound(series: Series, bound: str, bounds: list[str]) -> str:
-    return f"{series.name} has no bucket le={bound!r}{_nearest_bound(bound, bounds)}: it has {', '.join(bounds)}"
+    return f"{series.name} has no bucket le={bound!r}: it has {', '.join(bounds)}{_nearest_bound(bound, bounds)}"
 
 
 def _nearest_bound(bound: str, bounds: list[str]) -> str:
-    try:
-        wanted = float(bound)
-    except ValueError:
+    wanted = _number(bound)
+    if wanted is None:
         return ""
     found = min(bounds, key=lambda one: abs(float(one) - wanted))
     return f"; did you mean {found!r}?"
@@ -66,7 +82,7 @@ def quantile_problems(call: promql.Call, known: KnownSeries) -> Iterator[str]:
     if wrong:
         yield from map(_no_buckets, wrong)
     else:
-        labels = labels_of(vector, known)
+        labels = labels_within(vector, known.labels_of)
         if labels is not None and "le" not in labels:
             yield "histogram_quantile() needs the label 'le', which is gone here: write 'by (le, …)'"
 

@@ -16,7 +16,7 @@ from otel_monitoring.grafana.series import KnownSeries
 from otel_monitoring.grafana.values import value_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from otel_monitoring.catalogue import Catalogue
 
@@ -29,6 +29,7 @@ def check_query(
     *,
     where: str,
     recorded: Mapping[str, frozenset[str]] = NO_RECORDED,
+    foreign: Iterable[str] = (),
 ) -> None:
     """Refuse a query that is no PromQL, or that names what the catalogue does not hold.
 
@@ -37,13 +38,15 @@ def check_query(
         catalogue: what is declared.
         where: whose query it is, as in ``panel 'Backlog'``; the message begins with it.
         recorded: the series that recording rules make, by name, with their labels.
+        foreign: names of others' metrics that this query may name, beside those that the
+            catalogue allows to all; ``*`` stands for any text.
 
     Raises:
         QueryError: the message says what is wrong and what would be right.
     """
     tree = parse_query(expr, where=where)
     try:
-        problems = list(dict.fromkeys(_problems(tree, KnownSeries(catalogue, recorded=recorded))))
+        problems = list(dict.fromkeys(_problems(tree, KnownSeries(catalogue, recorded=recorded, foreign=foreign))))
     except RecursionError:
         raise QueryError(f"{where}: more operators stand within each other than can be followed") from None
     if problems:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 RULE_NOTE = "Made by `otel-monitoring grafana render`; what is changed here is lost when it is made again."
 
+ITS_OWN_URL = "{{ externalURL }}"
+"""What Grafana puts its own address for in an alert's texts, with a slash at its end: the rule is the same wherever
+it was applied from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -43,15 +47,12 @@ class Content:
     dashboards: tuple[Dashboard, ...]
     groups: tuple[RuleGroup, ...]
 
-    def desired(
-        self, folder: Folder, *, datasource_uid: str, grafana_url: str = "", pulled: Pulled | None = None
-    ) -> Desired:
+    def desired(self, folder: Folder, *, datasource_uid: str, pulled: Pulled | None = None) -> Desired:
         """Return what shall be in a Grafana.
 
         Args:
             folder: where it shall be.
             datasource_uid: the Prometheus that the rules ask.
-            grafana_url: where the dashboards are that alerts link to; empty gives paths.
             pulled: dashboards and groups that take the place of those of the same name, or come to them.
 
         Raises:
@@ -63,7 +64,7 @@ class Content:
         if len(dashboards) < len(self.dashboards):
             raise DashboardError(_twice(self.dashboards))
         bodies = managed_groups(
-            self.groups, folder_uid=folder.uid, datasource_uid=datasource_uid, grafana_url=grafana_url
+            self.groups, folder_uid=folder.uid, datasource_uid=datasource_uid, grafana_url=ITS_OWN_URL
         )
         groups = {str(body["title"]): _managed(body) for body in bodies}
         if pulled is not None:
@@ -75,9 +76,13 @@ class Content:
             tuple(groups.values()),
         )
 
-    def rule_file(self) -> str:
-        """Return the rules for Prometheus, as YAML."""
-        return rule_file(self.groups, heading=RULE_NOTE)
+    def rule_file(self, *, grafana_url: str) -> str:
+        """Return the rules for Prometheus, as YAML.
+
+        Args:
+            grafana_url: where the dashboards are that alerts link to.
+        """
+        return rule_file(self.groups, grafana_url=grafana_url, heading=RULE_NOTE)
 
 
 def shipped_content(
@@ -112,8 +117,15 @@ def _managed(body: Mapping[str, object]) -> ManagedGroup:
         folder_uid=str(body["folderUid"]),
         name=str(body["title"]),
         interval_seconds=cast("int", body["interval"]),
-        rules=tuple(cast("list[Mapping[str, object]]", body["rules"])),
+        rules=tuple(map(_linked, cast("list[Mapping[str, object]]", body["rules"]))),
     )
+
+
+def _linked(rule: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a rule whose links have one slash behind Grafana's address."""
+    annotations = cast("Mapping[str, str]", rule["annotations"])
+    linked = {name: text.replace(f"{ITS_OWN_URL}/", ITS_OWN_URL) for name, text in annotations.items()}
+    return {**rule, "annotations": linked}
 
 
 def _twice(dashboards: Iterable[Dashboard]) -> str:

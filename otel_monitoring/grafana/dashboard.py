@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from otel_monitoring.catalogue import Catalogue
 
+FIRING = 'ALERTS{job=~"$job", alertstate="firing", severity!="none"}'
+"""Alerts that fire, without those that always do, to show that alerts arrive."""
+
 ALWAYS_THERE = ("datasource", "job", "instance")
 """The variables of every dashboard."""
 
@@ -33,12 +36,12 @@ DEPLOYMENT_TAG = "deployment"
 
 DIGEST_LENGTH = 8
 
+NO_RECORDED: Mapping[str, frozenset[str]] = MappingProxyType({})
+
 _UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
 _START = re.compile(r"now-\d+[smhdwMy]|now(-\d+[smhdwMy])?/[smhdwMy]")
 _DURATION = re.compile(r"\d+(ms|s|m|h|d|w)")
-NO_RECORDED: Mapping[str, frozenset[str]] = MappingProxyType({})
-
 _LIBRARIES = frozenset({"grafana_foundation_sdk", "promql_parser"})
 
 
@@ -53,7 +56,7 @@ class Row:
         collapsed: show the heading alone until it is clicked on.
 
     Raises:
-        DashboardError: something is no panel.
+        DashboardError: something is no panel, or there is no title.
     """
 
     title: str
@@ -61,6 +64,8 @@ class Row:
     collapsed: bool = False
 
     def __init__(self, title: str, *panels: Panel | Query | UsualQueries, collapsed: bool = False) -> None:
+        if not isinstance(title, str):
+            raise DashboardError(f"a row's title is {title!r}: write Row('Flow', …)")
         put = object.__setattr__
         put(self, "title", title)
         put(self, "panels", tuple(_panel(panel, row=title) for panel in panels))
@@ -171,13 +176,18 @@ class Dashboard:
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.title, str) or not self.title.strip():
             yield f"the title is {self.title!r}: write what it is called"
-        if not _UID.fullmatch(self.uid):
+        if not _fits(_UID, self.uid):
             yield f"the uid {self.uid!r} is none: up to {UID_LENGTH} letters, digits, '_' and '-'"
         for row in self.rows:
             if not isinstance(row, Row):
                 yield f"{row!r} is no row: write Row('Flow', …) around panels"
         if not self.rows:
             yield "it has no rows: write rows=[Row('Flow', …)]"
+        if not isinstance(self.description, str) or not all(isinstance(tag, str) for tag in self.tags):
+            yield f"description is {self.description!r} and tags are {list(self.tags)!r}: write text"
+        for link in self.links:
+            if not isinstance(link, Link):
+                yield f"{link!r} is no link: write Link('Runbook', 'https://…')"
         yield from self._time_problems()
         yield from self._variable_problems()
 
@@ -231,7 +241,7 @@ def _fits(pattern: re.Pattern[str], text: object) -> bool:
 
 def _panel(panel: object, *, row: str) -> Panel:
     if isinstance(panel, UsualQueries):
-        return _panel(panel.usual(), row=row)
+        panel = panel.usual()
     if isinstance(panel, Query):
         return Panel(panel.title, panel)
     if not isinstance(panel, Panel):

@@ -21,7 +21,7 @@ from otel_monitoring.grafana.foundation import (
     timeseries,
 )
 from otel_monitoring.grafana.foundation import dashboard as builders
-from otel_monitoring.grafana.panel import PanelKind
+from otel_monitoring.grafana.panel import NO_HEADING, PanelKind
 from otel_monitoring.grafana.units import PLAIN
 
 if TYPE_CHECKING:
@@ -90,7 +90,10 @@ def _time_series(panel: Panel) -> timeseries.Panel:
         .fill_opacity(25 if panel.filled else 0)
     )
     if panel.thresholds:
-        builder.thresholds_style(common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.LINE))
+        # Where the lowest values have a colour of their own, they are what is to be seen, not the line.
+        mode = common_models.GraphThresholdsStyleMode
+        style = common.GraphThresholdsStyleConfig().mode(mode.AREA if panel.base_color else mode.LINE)
+        builder.thresholds_style(style)
     if panel.stacked:
         builder.draw_style(common_models.GraphDrawStyle.BARS).fill_opacity(80)
         builder.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
@@ -105,7 +108,7 @@ def _stat(panel: Panel) -> stat.Panel:
     sparkline = not any(_is_instant(panel, target) for target in panel.targets)
     builder = (
         stat.Panel()
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))  # noqa: FBT003 (their signature)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(values=False))
         .graph_mode(common_models.BigValueGraphMode.AREA if sparkline else common_models.BigValueGraphMode.NONE)
         .color_mode(common_models.BigValueColorMode.VALUE)
         .text_mode(common_models.BigValueTextMode.AUTO)
@@ -116,7 +119,7 @@ def _stat(panel: Panel) -> stat.Panel:
 def _bar_gauge(panel: Panel) -> bargauge.Panel:
     builder = (
         bargauge.Panel()
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))  # noqa: FBT003 (their signature)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(values=False))
         .orientation(common_models.VizOrientation.HORIZONTAL)
         .display_mode(common_models.BarGaugeDisplayMode.BASIC)
     )
@@ -124,12 +127,12 @@ def _bar_gauge(panel: Panel) -> bargauge.Panel:
 
 
 def _table(panel: Panel) -> table.Panel:
-    builder = table.Panel().filterable(True)  # noqa: FBT003 (their signature)
+    builder = table.Panel().filterable(filterable=True)
     several = len(panel.targets) > 1
     if several:
         builder.with_transformation(dashboard_models.DataTransformerConfig("merge", options={}))
     columns = {
-        (f"Value #{ref_id}" if several else "Value"): target.legend or "Value"
+        (f"Value #{ref_id}" if several else "Value"): target.legend or NO_HEADING
         for ref_id, target in zip(ascii_uppercase, panel.targets, strict=False)
     }
     if panel.texts or panel.thresholds:
@@ -137,7 +140,7 @@ def _table(panel: Panel) -> table.Panel:
     organized = {"excludeByName": {"Time": True, "__name__": True}, "indexByName": {}, "renameByName": columns}
     builder.with_transformation(dashboard_models.DataTransformerConfig("organize", options=organized))
     headings = list(columns.values())
-    builder.sort_by([common.TableSortByFieldState().display_name(headings[0]).desc(True)])  # noqa: FBT003 (their signature)
+    builder.sort_by([common.TableSortByFieldState().display_name(headings[0]).desc(desc=True)])
     for heading, target in zip(headings, panel.targets, strict=True):
         if target.unit:
             builder.override_by_name(heading, [Override("unit", target.unit)])
@@ -157,7 +160,7 @@ def _heatmap(panel: Panel) -> heatmap.Panel:
     )
     return (
         heatmap.Panel()
-        .calculate(False)  # noqa: FBT003 (their signature)
+        .calculate(calculate=False)
         .color(colors)
         .cell_gap(1)
         .y_axis(heatmap.YAxisConfig().unit(panel.unit))
@@ -169,7 +172,7 @@ def _state_timeline(panel: Panel) -> statetimeline.Panel:
     builder = (
         statetimeline.Panel()
         .show_value(common_models.VisibilityMode.NEVER)
-        .merge_values(True)  # noqa: FBT003 (their signature)
+        .merge_values(merge_values=True)
         .row_height(0.8)
         .fill_opacity(80)
     )
@@ -195,7 +198,7 @@ def _query(panel: Panel, target: Target, ref_id: str) -> prometheus.Dataquery:
         return query.instant()
     query.range()
     if _shows_exemplars(panel, target):
-        query.exemplar(True)  # noqa: FBT003 (their signature)
+        query.exemplar(exemplar=True)
     return query
 
 
@@ -220,7 +223,7 @@ def _shows_exemplars(panel: Panel, target: Target) -> bool:
 
 
 def _legend(panel: Panel) -> common.VizLegendOptions:
-    legend = common.VizLegendOptions().show_legend(True).placement(common_models.LegendPlacement.BOTTOM)  # noqa: FBT003 (their signature)
+    legend = common.VizLegendOptions().show_legend(show_legend=True).placement(common_models.LegendPlacement.BOTTOM)
     if any("{{" in target.legend or not target.legend for target in panel.targets):
         return legend.display_mode(common_models.LegendDisplayMode.TABLE).calcs(list(LEGEND_BELOW))
     return legend.display_mode(common_models.LegendDisplayMode.LIST).calcs([])

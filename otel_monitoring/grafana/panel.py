@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Query, did_you_mean
+from otel_monitoring.catalogue.usual import UsualQueries
 from otel_monitoring.exceptions import DashboardError
 from otel_monitoring.grafana.selectors import narrowed
 from otel_monitoring.grafana.units import PLAIN, grafana_unit
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 GRID_COLUMNS = 24
 """How wide a dashboard is; panels are so many columns of it wide."""
 QUERIES_AT_MOST = 26
+
+NO_HEADING = "Value"
+"""What the column of a query in a table is called that says nothing itself."""
 
 
 class PanelKind(StrEnum):
@@ -82,7 +86,7 @@ class ValueText:
     color: str
 
 
-Queries = str | Query | Target | Iterable[str | Query | Target]
+Given = str | Query | Target | UsualQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ class Panel:
 
     Args:
         title: what stands above it.
-        queries: PromQL, a metric's own query such as ``JOBS.rate(by="queue")``, or several of them.
+        queries: PromQL, a metric's own query such as ``JOBS.rate(by="queue")``, or a metric, which shows
+            what is usual for its kind; or several of them.
         unit: Grafana's id of the unit: ``s``, ``bytes``, ``percentunit``, ``reqps``, ``short`` …
         description: what it tells, and what to make of it; empty takes the help of the metrics it reads.
         kind: how it is drawn.
@@ -120,7 +125,7 @@ class Panel:
     """
 
     title: str
-    queries: Queries
+    queries: Given | Iterable[Given]
     _: KW_ONLY
     unit: str = ""
     description: str = ""
@@ -150,11 +155,11 @@ class Panel:
         if problems:
             raise DashboardError(f"panel {self.title!r}: " + "; ".join(problems))
         put(self, "kind", PanelKind(self.kind))
+        for query in self._given:
+            _parse(_expr(query), where=f"panel {self.title!r}")
         put(self, "targets", tuple(map(self._target, self._given)))
         put(self, "unit", self.unit or _unit_of(self._given))
         put(self, "description", self.description or _description_of(self._given))
-        for target in self.targets:
-            _parse(target.expr, where=f"panel {self.title!r}")
 
     @property
     def shown_as(self) -> PanelKind:
@@ -166,34 +171,39 @@ class Panel:
         return tuple(_listed(self.queries))
 
     def _target(self, query: str | Query | Target) -> Target:
-        if isinstance(query, Target):
-            return replace(query, expr=narrowed(query.expr), legend=query.legend or self.legend)
-        if isinstance(query, Query):
-            return Target(narrowed(query.expr), query.legend or self.legend)
-        return Target(narrowed(query), self.legend)
+        given = query if isinstance(query, Target) else Target(_expr(query))
+        return replace(given, expr=narrowed(given.expr), legend=self._legend(query))
+
+    def _legend(self, query: str | Query | Target) -> str:
+        if isinstance(query, Query) and self.kind == PanelKind.TABLE:
+            return self.legend or query.title
+        own = "" if isinstance(query, str) else query.legend
+        return own or self.legend
 
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.title, str) or not self.title.strip():
             yield f"the title is {self.title!r}: write what it shows"
         if not isinstance(self.unit, str):
             yield f"the unit is {self.unit!r}: one of Grafana's, such as 's', 'bytes' or 'short'"
+        if self.kind not in list(PanelKind):
+            kinds = [kind.value for kind in PanelKind]
+            yield f"the kind {self.kind!r} is none of {', '.join(kinds)}{did_you_mean(str(self.kind), kinds)}"
+        yield from self._query_problems()
+        yield from self._size_problems()
+        yield from self._mapping_problems()
+
+    def _query_problems(self) -> Iterator[str]:
         if not self._given:
             yield "it has no query: write PromQL, or a metric's own such as JOBS.rate(by='queue')"
         if len(self._given) > QUERIES_AT_MOST:
             yield f"it has {len(self._given)} queries: Grafana names them A to Z"
-        for query in self._given:
-            expr = getattr(query, "expr", query)
-            if not isinstance(expr, str) or not expr.strip():
-                yield f"{query!r} is no query: write PromQL, or a metric's own such as JOBS.rate(by='queue')"
-        if self.kind not in list(PanelKind):
-            kinds = [kind.value for kind in PanelKind]
-            yield f"the kind {self.kind!r} is none of {', '.join(kinds)}{did_you_mean(str(self.kind), kinds)}"
-        if self.kind == PanelKind.TABLE:
-            headings = Counter(getattr(query, "legend", "") or self.legend or "Value" for query in self._given)
+        wrong = [query for query in self._given if not _is_query(query)]
+        for query in wrong:
+            yield f"{query!r} is no query: write PromQL, or a metric's own such as JOBS.rate(by='queue')"
+        if self.kind == PanelKind.TABLE and not wrong:
+            headings = Counter(self._legend(query) or NO_HEADING for query in self._given)
             for heading in (heading for heading, times in headings.items() if times > 1):
                 yield f"two queries have the heading {heading!r}: give each its own, Target(…, 'Waiting')"
-        yield from self._size_problems()
-        yield from self._mapping_problems()
 
     def _size_problems(self) -> Iterator[str]:
         for name in ("minimum", "maximum"):
@@ -220,6 +230,15 @@ class Panel:
             yield f"the links are {self.links!r}: write them by label, {{'queue': link_to('jobs', 'queue')}}"
 
 
+def _is_query(given: object) -> bool:
+    expr = given.expr if isinstance(given, Query | Target) else given
+    return isinstance(expr, str) and bool(expr.strip())
+
+
+def _expr(query: str | Query | Target) -> str:
+    return query if isinstance(query, str) else query.expr
+
+
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -228,11 +247,11 @@ def _maps(given: object, *, to: type) -> bool:
     return isinstance(given, Mapping) and all(isinstance(value, to) for value in given.values())
 
 
-def _listed(queries: object) -> Iterator[str | Query | Target]:
-    if isinstance(queries, Iterable) and not isinstance(queries, str):
-        yield from queries
-    else:
-        yield queries  # type: ignore[misc]  # what is no query is refused by name
+def _listed(queries: Given | Iterable[Given]) -> Iterator[str | Query | Target]:
+    if isinstance(queries, str | Query | Target | UsualQueries) or not isinstance(queries, Iterable):
+        queries = (queries,)
+    for query in queries:
+        yield query.usual() if isinstance(query, UsualQueries) else query
 
 
 def _unit_of(queries: Iterable[str | Query | Target]) -> str:

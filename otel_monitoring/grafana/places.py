@@ -152,16 +152,15 @@ class WithPlaces:
         """Return the uids of the dashboards of a folder that have a tag."""
         return [text(found, "uid") for found in await self._search("dash-db", tag=tag, folder_uid=folder_uid)]
 
-    async def is_empty_folder(self, uid: str) -> bool:
-        """Tell whether no dashboard and no folder can be seen in a folder.
+    async def members_of_folder(self, uid: str) -> set[str]:
+        """Return the uids of the dashboards and folders that can be seen in a folder.
 
         Raises:
             NotFoundError: there is none of this uid.
         """
         await self.folder(uid)
-        return not await self._search("dash-db", folder_uid=uid) and not await self._search(
-            "dash-folder", folder_uid=uid
-        )
+        found = [*await self._search("dash-db", folder_uid=uid), *await self._search("dash-folder", folder_uid=uid)]
+        return {text(one, "uid") for one in found}
 
     async def _folder_or_none(self, uid: str) -> Folder | None:
         try:

@@ -217,8 +217,12 @@ def _foreign_rules(group: RuleGroup, there: RuleGroup | None, elsewhere: Iterabl
     taken = sorted(_uids(group) & {rule.get("uid") for rule in there.rules if not is_our_rule(rule)}, key=str)
     if taken:
         return f"it holds rules that are not ours and have the uids of yours: {', '.join(map(str, taken))}"
-    if not any(map(is_our_rule, there.rules)):
-        return "a group that is not ours has this name in the folder: give yours another name"
+    # Rules of others stay beside ours, but how often they are evaluated is not ours to say.
+    if not any(map(is_our_rule, there.rules)) and there.interval_seconds != group.interval_seconds:
+        return (
+            f"a group that is not ours has this name in the folder, and is evaluated every {there.interval_seconds} s: "
+            f"give yours another name, or the same interval"
+        )
     return ""
 
 

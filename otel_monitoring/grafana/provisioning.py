@@ -57,8 +57,8 @@ def dashboard_provider(folder: Folder, path: str) -> dict[str, object]:
     provider = {
         "name": "otel-monitoring",
         "orgId": ORGANISATION,
+        # By its title alone, as the alert rules name theirs: with a uid there would be two of one title.
         "folder": _raw(folder.title),
-        "folderUid": folder.uid,
         "type": "file",
         "allowUiUpdates": False,
         "disableDeletion": False,

@@ -10,6 +10,7 @@ from otel_monitoring.grafana.ownership import (
     is_our_dashboard,
     is_our_rule,
     is_rule_as_written,
+    is_written_dashboard,
 )
 from otel_monitoring.grafana.pulled import dashboard_file, group_file
 
@@ -25,12 +26,12 @@ def pulled_files(present: Present, *, everything: bool = False) -> dict[str, str
 
     Args:
         present: what is there.
-        everything: also what is as we wrote it.
+        everything: also what is as we wrote it, and dashboards that have our tag alone.
     """
     dashboards = (
         dashboard_file(one)
         for one in present.dashboards.values()
-        if _is_ours(one) and (everything or not is_dashboard_as_written(one))
+        if _is_ours(one) and (everything or (is_written_dashboard(one.spec) and not is_dashboard_as_written(one)))
     )
     return dict([*dashboards, *(group_file(group) for group in _groups(present, everything=everything))])
 

@@ -74,14 +74,14 @@ async def read_present(client: Readable, desired: Desired) -> Present:
 
 
 async def as_held(client: Readable, desired: Desired, present: Present) -> Desired:
-    """Return what shall be in the form in which the server would hold it, which finds out whether it would take it."""
+    """Return what shall be in the form in which the server would hold it, as far as it is there already."""
     dashboards = [await _held(client, one, desired.folder, present) for one in desired.dashboards]
     return replace(desired, dashboards=tuple(dashboards))
 
 
 async def _held(client: Readable, dashboard: DesiredDashboard, folder: Folder, present: Present) -> DesiredDashboard:
     found = present.dashboards.get(dashboard.uid)
-    if present.folder is None or (found is not None and not _may_be_tried(found)):
+    if present.folder is None or found is None or not _may_be_tried(found):
         return dashboard
     spec = {**dashboard.spec, "uid": dashboard.uid}
     return replace(dashboard, spec=await client.dry_run(spec, folder_uid=folder.uid, expected=found))

@@ -63,8 +63,8 @@ class Selector:
     def scope(self) -> tuple[str, ...]:
         """Which of ``job`` and ``instance`` its series carry.
 
-        The name of a recorded series says it, as in ``job_component:errors:rate5m``; an alert's
-        series has the job and, unless its rule adds instances up, the instance.
+        The name of a recorded series says it, as in ``job_component:errors:rate5m``. Alerts have the
+        job; most rules add instances up, so that asking for one would hide their alerts.
         """
         if self.metric in _ALERT_SERIES:
             return ("job",)

@@ -11,7 +11,7 @@ from otel_monitoring.catalogue import OVERFLOW_LABEL, Kind
 from otel_monitoring.catalogue.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from otel_monitoring.catalogue import Catalogue, Declaration
 
@@ -72,12 +72,15 @@ class KnownSeries:
     Args:
         catalogue: what is declared.
         recorded: the series that recording rules make, with their labels.
+        foreign: names of others' metrics, beside those that the catalogue allows.
     """
 
-    def __init__(self, catalogue: Catalogue, *, recorded: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, *, recorded: Mapping[str, frozenset[str]], foreign: Iterable[str] = ()
+    ) -> None:
         self._catalogue = catalogue
         self._recorded = recorded
-        self._foreign = (*FOREIGN, *catalogue.foreign_metrics)
+        self._foreign = (*FOREIGN, *catalogue.foreign_metrics, *foreign)
 
     def find(self, name: str) -> Series | None:
         """Return what a query selects by a name, None where there is nothing of that name."""
@@ -89,6 +92,11 @@ class KnownSeries:
         if any(fnmatchcase(name, pattern) for pattern in self._foreign):
             return Series(name, Role.UNKNOWN, None)
         return None
+
+    def labels_of(self, name: str) -> frozenset[str] | None:
+        """Return the labels that the series of a name can have, None where nobody knows."""
+        series = self.find(name)
+        return None if series is None else series.labels
 
     def missing(self, name: str) -> str:
         """Say that there is nothing of a name, and what would be right."""

@@ -10,6 +10,9 @@ ALERTMANAGER_IMAGE = "prom/alertmanager:v0.28.1"
 COLLECTOR_IMAGE = "otel/opentelemetry-collector-contrib:0.130.0"
 PYTHON_IMAGE = "python:3.13-slim"
 
+LOCAL_GRAFANA = "http://127.0.0.1:3000"
+"""Where the Grafana is that starts with the others, unless another port is chosen."""
+
 EXAMPLE_PORT = 8000
 COLLECTED_PORT = 8889
 """Where the Collector shows what it was sent."""

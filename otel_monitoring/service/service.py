@@ -81,6 +81,10 @@ class MonitoringService(WithGrafana):
     def __init__(self, config: Mapping[str, object] | None = None, **settings: object) -> None:
         self.settings = Settings.load(config, environ=None, **settings)
         self.registry = Registry(max_series=self.settings.max_series, strict=self.settings.strict)
+        self.registry.catalogue.allow(
+            metrics=self.settings.foreign_metrics,
+            labels=(*self.settings.target_labels, *self.settings.push_grouping),
+        )
         self._component = self.settings.service_name
         self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], recorder_of(self.settings))
         spans = Spans(self.registry.incidents, enabled=not self.settings.disabled)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.alert import RuleGroup
 from otel_monitoring.grafana.alert_text import Reference
-from otel_monitoring.grafana.shipped_rules.terms import ITSELF
+from otel_monitoring.grafana.shipped_rules.terms import ITSELF, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
         severity="none",
         category="meta",
         dashboard=ITSELF,
-        labels={"job": terms.job},
+        labels={"job": literal(terms.job)},
         summary="This always fires, and shows that alerts arrive.",
         description="Send it to a dead man's switch: that it is missing is the alert.",
     )

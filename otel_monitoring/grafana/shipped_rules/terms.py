@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass
 from string import Template
 from typing import TYPE_CHECKING
@@ -124,6 +125,11 @@ def quoted(text: str) -> str:
     """Return text as PromQL writes it in quotes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def literal(text: str) -> str:
+    """Return text as a template that gives it, whatever braces it holds."""
+    return re.sub(r"\{\{|\}\}", r'{{ "\g<0>" }}', text)
 
 
 def bucket(bound: float) -> str:
