@@ -305,7 +305,7 @@ def test_an_alert_that_can_never_work_is_not_written(stand_in: Target) -> None:
 def test_nothing_is_sent_offline_or_without_an_address() -> None:
     """The failures say which setting it is."""
     with GrafanaServer() as server:
-        service = MonitoringService(grafana_url=server.url, **{**QUIET, "offline": True})
+        service = MonitoringService({**QUIET, "offline": True}, grafana_url=server.url)
         with service, pytest.raises(OfflineError, match="offline is set"):
             service.grafana.get_alerts()
         assert not server.seen

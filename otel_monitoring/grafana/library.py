@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from otel_monitoring.exceptions import ExtraMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from otel_monitoring.grafana.connection import Connection
 
@@ -202,17 +202,14 @@ def open_api(connection: Connection) -> Api:
         # The setting says that this is wanted, of this host.
         host = connection.host.strip("[]")
         warnings.filterwarnings("ignore", re.escape(f"Unverified HTTPS request is being made to host '{host}'"))
-    return cast(
-        "Api",
-        AsyncGrafanaApi(
-            connection.auth,
-            host=connection.host,
-            port=connection.port,
-            url_path_prefix=connection.prefix,
-            protocol=connection.protocol,
-            verify=connection.verify,
-            timeout=connection.timeout_seconds,
-            user_agent="otel-monitoring",
-            organization_id=connection.organization_id,
-        ),
+    return cast("Callable[..., Api]", AsyncGrafanaApi)(
+        connection.auth,
+        host=connection.host,
+        port=connection.port,
+        url_path_prefix=connection.prefix,
+        protocol=connection.protocol,
+        verify=connection.verify,
+        timeout=connection.timeout_seconds,
+        user_agent="otel-monitoring",
+        organization_id=connection.organization_id,
     )
