@@ -229,13 +229,8 @@ def up_to(step: int, minutes: float) -> int:
 
 
 def _failing(rate: BurnRate, which: Mapping[str, str], component: str, operation: str) -> Iterator[Scenario]:
-    alert, step, hold, long, short = (
-        "OperationErrorBudgetBurn",
-        step_minutes(rate),
-        hold_minutes(rate),
-        MINUTES[rate.long],
-        MINUTES[rate.short],
-    )
+    alert, step, hold = "OperationErrorBudgetBurn", step_minutes(rate), hold_minutes(rate)
+    long, short = MINUTES[rate.long], MINUTES[rate.short]
     failed, done = ended("error", component, operation), ended("success", component, operation)
     labels = {"component": component, "job": JOB}
     if which["slo"] == "operation_success":
@@ -257,7 +252,8 @@ def _failing(rate: BurnRate, which: Mapping[str, str], component: str, operation
     fewer = {failed: rises(9.8 / long), done: rises(0)}
     yield Scenario("low traffic", alert, fewer, until=last, **common)
     spike = {
-        failed: f"{flat(0, long, step=step)} {rises(limit * 1.1, short)} {flat(reached(limit * 1.1 * short), hold, step=step)}",
+        failed: f"{flat(0, long, step=step)} {rises(limit * 1.1, short)} "
+        + flat(reached(limit * 1.1 * short), hold, step=step),
         done: rises(many, long + short + hold),
     }
     yield Scenario("a spike as long as the short window", alert, spike, until=long + short + hold, **common)

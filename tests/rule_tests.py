@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.rule_file import rule_file
-from tests.rule_scenarios import Scenario
 from tests.servers import find_program
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from otel_monitoring.grafana import Alert, RuleGroup
     from otel_monitoring.grafana.expansion import Definitions
+    from tests.rule_scenarios import Scenario
 
 
 def is_meant(alert: Alert, scenario: Scenario) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,7 @@ from otel_monitoring.grafana.rule_file import rule_file
 from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
 from tests.logging_state import kept_logging
 from tests.rule_scenarios import OBJECTIVES
+from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.servers import PrometheusServer, Sample
 
-WHERE = {"folder_uid": "otel-monitoring", "datasource_uid": "prometheus"}
+WHERE: dict[str, Any] = {"folder_uid": "otel-monitoring", "datasource_uid": "prometheus"}
 LIMIT = Record("queue:jobs:limit", "vector(5)", {"queue": "mail"})
 OTHER_LIMIT = Record("queue:jobs:limit", "vector(7)", {"queue": 'a "b" $1'})
 RATE = Record("queue:jobs:rate5m", "sum by (queue) (rate(jobs_total[5m]))")
@@ -191,7 +193,7 @@ def test_labels_that_are_called_as_a_series_is_are_left_alone() -> None:
 
 
 def test_a_text_that_grafana_cannot_fill_is_refused() -> None:
-    with pytest.raises(QueryError, match="alert 'A': Grafana's templates cannot query"):
+    with pytest.raises(QueryError, match=r"alert 'A': .*Grafana's templates cannot tell that"):
         managed(Alert("A", "up", summary='{{ with query "up" }}{{ . | first | value }}{{ end }}'))
 
 
@@ -249,18 +251,12 @@ def work(service: MonitoringService, number: int) -> None:
     """Do a little of everything that is measured, and most of it badly."""
     scores = {"platform": "linkedin", "score_type": "fit"}
     objective = Objective(success=0.99, latency=Latency(seconds=2.5, share=0.95))
-    try:
-        with service.operation("draft", component="writer", objective=objective):
-            raise ValueError("no profile")
-    except ValueError:
-        pass
+    with suppress(ZeroDivisionError), service.operation("draft", component="writer", objective=objective):
+        _ = 1 / 0
     with service.operation("draft", component="writer"):
         pass
-    try:
-        with service.operation("fetch"):
-            raise TimeoutError
-    except TimeoutError:
-        pass
+    with suppress(ZeroDivisionError), service.operation("fetch"):
+        _ = 1 / 0
     with service.operation("fetch"):
         pass
     service.record_metric("request_duration_seconds", 9.0, {"endpoint": "/a", "method": "GET"})
@@ -312,9 +308,7 @@ def test_every_query_gives_data_where_there_should_be_and_the_same_in_both_kinds
                 assert prometheus.query(alert.expr) == prometheus.query(plain["A"]) == []
                 continue
             prometheus.wait_for(alert.expr)
-            prometheus.wait_for(
-                plain["A"], lambda seen, expr=alert.expr: things(seen) == things(prometheus.query(expr))
-            )
+            wait_until(lambda: things(prometheus.query(plain["A"])) == things(prometheus.query(alert.expr)))  # noqa: B023
             if "T" in plain:
                 references = prometheus.query(plain["T"])
                 assert all(matches(thing, references) for thing in things(prometheus.query(plain["A"])))

@@ -93,6 +93,11 @@ class KnownSeries:
             return Series(name, Role.UNKNOWN, None)
         return None
 
+    def labels_of(self, name: str) -> frozenset[str] | None:
+        """Return the labels that the series of a name can have, None where nobody knows."""
+        series = self.find(name)
+        return None if series is None else series.labels
+
     def missing(self, name: str) -> str:
         """Say that there is nothing of a name, and what would be right."""
         declaration = self._catalogue.find(name)
