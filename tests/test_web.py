@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -19,54 +18,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from otel_monitoring.catalogue.shipped import HTTP_REQUESTS, MONITORING_OVERFLOW, REQUEST_DURATION
+from otel_monitoring.catalogue.shipped import MONITORING_OVERFLOW
 from otel_monitoring.instrument.requests import KNOWN_METHODS, Watch
 from otel_monitoring.instrument.routes import RouteTemplates
 from otel_monitoring.instrument.web import RequestMetrics, Uncounted
-from otel_monitoring.metrics import Distribution, Registry
+from otel_monitoring.metrics import Registry
+from tests.requests_seen import Reported, counts, spreads, values
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from otel_monitoring.catalogue import Declaration
-
-
-class Reported:
-    """Hears what the middleware reports."""
-
-    def __init__(self) -> None:
-        self.errors: list[tuple[Exception, str, str]] = []
-
-    def __call__(self, error: Exception, *, endpoint: str, method: str) -> None:
-        """Keep the error."""
-        self.errors.append((error, endpoint, method))
-
-
-def values(registry: Registry, metric: Declaration) -> dict[tuple[str, ...], float | Distribution]:
-    """Return the values of a metric by its label values."""
-    points = registry.snapshot().points()
-    return {tuple(point.labels.values()): point.value for point in points if point.metric is metric}
-
-
-def counts(registry: Registry) -> dict[tuple[str, ...], float]:
-    """Return the requests by endpoint, method and status, having seen that each has a duration."""
-    found: dict[tuple[str, ...], float] = {}
-    durations: dict[tuple[str, ...], int] = {}
-    for labels, value in values(registry, HTTP_REQUESTS).items():
-        assert isinstance(value, float)
-        found[labels] = value
-        durations[labels[:2]] = durations.get(labels[:2], 0) + int(value)
-    assert durations == {labels: spread.count for labels, spread in spreads(registry).items()}
-    return found
-
-
-def spreads(registry: Registry) -> dict[tuple[str, ...], Distribution]:
-    """Return the durations by endpoint and method."""
-    found = values(registry, REQUEST_DURATION)
-    return {labels: value for labels, value in found.items() if isinstance(value, Distribution)}
 
 
 def scope_of(path: str, method: str = "GET") -> dict[str, Any]:
@@ -147,7 +110,7 @@ def test_handled_exceptions_are_not_reported(registry: Registry) -> None:
     client = TestClient(app)
     for path in ("/none", "/items/word", "/broken"):
         client.get(path)
-    assert reported.errors == []
+    assert reported.reports == []
     assert counts(registry)["/broken", "GET", "5xx"] == 1
 
 
@@ -199,7 +162,7 @@ def test_unhandled_exception_is_5xx_reported_once_and_goes_on(registry: Registry
     with pytest.raises(KeyError) as raised:
         asyncio.run(app(scope_of(path), receive_nothing, send_nowhere))
     assert raised.value is error
-    assert reported.errors == [(error, path, "GET")]
+    assert reported.reports == [(error, path, "GET")]
     assert counts(registry) == {(path, "GET", "5xx"): 1}
 
 
@@ -209,7 +172,7 @@ def test_outside_of_the_error_handler_it_counts_the_same(registry: Registry) -> 
     app = RequestMetrics(Starlette(routes=[Route("/broken", broken)]), watch=Watch(registry=registry, report=reported))
     response = TestClient(app, raise_server_exceptions=False).get("/broken")
     assert response.status_code == 500
-    assert len(reported.errors) == 1
+    assert len(reported.reports) == 1
     assert counts(registry) == {("/broken", "GET", "5xx"): 1}
 
 
@@ -227,7 +190,7 @@ def test_failing_background_task_leaves_the_count(registry: Registry) -> None:
     app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     with pytest.raises(KeyError):
         TestClient(app).get("/")
-    assert [endpoint for _, endpoint, _ in reported.errors] == ["/"]
+    assert [endpoint for _, endpoint, _ in reported.reports] == ["/"]
     assert counts(registry) == {("/", "GET", "2xx"): 1}
 
 
@@ -302,7 +265,7 @@ def test_cancelled_request_is_no_error(registry: Registry) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancel())
-    assert reported.errors == []
+    assert reported.reports == []
     assert counts(registry) == {("/", "GET", "4xx"): 1}
 
 
@@ -321,7 +284,7 @@ def test_client_that_leaves_while_sending_is_no_error(registry: Registry) -> Non
     app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     with pytest.raises(ClientDisconnect):
         asyncio.run(app(scope_of("/", "POST"), leave, send_nowhere))
-    assert reported.errors == []
+    assert reported.reports == []
     assert counts(registry) == {("/", "POST", "4xx"): 1}
 
 
@@ -338,7 +301,7 @@ def test_client_that_leaves_while_being_answered_is_no_error(registry: Registry,
     app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     with pytest.raises(ConnectionResetError):
         asyncio.run(app(scope_of("/"), receive_nothing, gone))
-    assert reported.errors == []
+    assert reported.reports == []
     assert counts(registry) == {("/", "GET", "2xx"): 1}
 
 
@@ -391,7 +354,7 @@ def test_mounted_applications_with_the_middleware_count_once(registry: Registry)
     client.get("/inner/x")
     client.get("/inner/broken")
     assert counts(registry) == {("/inner/x", "GET", "2xx"): 1, ("/inner/broken", "GET", "5xx"): 1}
-    assert len(reported.errors) == 1
+    assert len(reported.reports) == 1
 
 
 def test_excluded_endpoints_are_not_recorded(registry: Registry) -> None:
@@ -464,14 +427,6 @@ class Faulty(RouteTemplates):
         raise RuntimeError("a fault of ours")
 
 
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    logger = logging.getLogger("otel_monitoring")
-    logger.disabled = True
-    yield
-    logger.disabled = False
-
-
 @pytest.mark.usefixtures("quiet")
 def test_fault_of_ours_does_not_reach_the_application() -> None:
     """What fails in finding a template or in reporting costs the measurement, not the request."""
@@ -504,7 +459,7 @@ def test_exception_raised_outside_of_the_handlers_is_an_error(registry: Registry
     app.add_middleware(Raising)
     app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     assert TestClient(app, raise_server_exceptions=False).get("/").status_code == 500
-    assert len(reported.errors) == 1
+    assert len(reported.reports) == 1
     assert counts(registry) == {("/", "GET", "5xx"): 1}
 
 

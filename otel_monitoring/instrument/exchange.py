@@ -77,7 +77,7 @@ class Exchange:
         self._span = metrics.spans.open(environ)
         self._bound = None if metrics.logs is None else metrics.logs.bind_wsgi(environ)
 
-    def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
+    def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], object]:
         """Take the application's status and headers, and hand them to the server."""
         self._status = status
         self._remaining = _length(headers)
@@ -110,8 +110,7 @@ class Exchange:
     def fail(self, error: BaseException) -> None:
         """End it with an exception that has left the application."""
         self.tell(error)
-        gone = isinstance(error, Exception) and self._left
-        self._end(self._status or _NOBODY_THERE if gone else _NO_ANSWER)
+        self._end(self._status or _NOBODY_THERE if self._left else _NO_ANSWER)
 
     def tell(self, error: BaseException) -> None:
         """Report an exception that the application did not handle, once; one that says that nobody listens is none."""
@@ -120,11 +119,11 @@ class Exchange:
         self._told = error
         if is_failure(error) and not comes_of(error, self._broken):
             self._metrics.tell(self, error)
-        else:
+        elif isinstance(error, Exception):
             self._left = True
 
     def mounted_at(self) -> str:
-        """Return the prefix that was taken off the path on the way to the application that has answered.
+        """Return the prefix that was taken off the path on the way to a mounted application; mostly none.
 
         A middleware that sets ``SCRIPT_NAME`` from what a client says leaves the path as it is.
         """
