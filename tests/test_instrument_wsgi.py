@@ -429,7 +429,7 @@ def test_threads_are_counted_exactly(registry: Registry) -> None:
 
 
 def test_fault_of_ours_does_not_reach_the_application(quiet: None) -> None:
-    """What fails in finding a template costs the template, what fails in reporting the report, and neither the request."""
+    """What fails in finding a template costs the template, in reporting the report, and neither the request."""
     registry = Registry()
 
     def fail(*_arguments: object, **_more: object) -> Any:
