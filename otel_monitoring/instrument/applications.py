@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from otel_monitoring.instrument.layers import find
+from otel_monitoring.instrument.layers import find, is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +47,12 @@ def watch_application(app: A, watch: Watch) -> A:
 
 
 def _framework(app: object, watch: Watch) -> object | None:
-    if find(app, "starlette.applications", "Starlette") is app:
+    if is_a(app, "starlette.applications", "Starlette"):
         from otel_monitoring.instrument.asgi import instrument_app
 
         instrument_app(cast("Starlette", app), watch)
         return app
-    if find(app, "flask", "Flask") is app:
+    if is_a(app, "flask", "Flask"):
         from otel_monitoring.instrument.flask import instrument_flask
 
         instrument_flask(cast("Flask", app), watch)

@@ -25,6 +25,10 @@ def layers(app: object) -> Iterator[object]:
 
 
 def find(app: object, module: str, name: str) -> object | None:
-    """Return what is of a class among the layers; nothing is where its module is not loaded."""
-    kind = getattr(sys.modules.get(module), name, ())
-    return next((layer for layer in layers(app) if isinstance(layer, kind)), None)
+    """Return what is of a class among the layers."""
+    return next((layer for layer in layers(app) if is_a(layer, module, name)), None)
+
+
+def is_a(app: object, module: str, name: str) -> bool:
+    """Tell whether an object is of a class; none is where the class's module is not loaded."""
+    return isinstance(app, getattr(sys.modules.get(module), name, ()))
