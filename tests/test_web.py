@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -23,7 +25,9 @@ from otel_monitoring.instrument.requests import KNOWN_METHODS, Watch
 from otel_monitoring.instrument.routes import RouteTemplates
 from otel_monitoring.instrument.web import RequestMetrics, Uncounted
 from otel_monitoring.metrics import Registry
+from tests.asgi_server import served
 from tests.requests_seen import Reported, counts, spreads, values
+from tests.servers import PATIENCE_SECONDS, ask, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -479,3 +483,119 @@ def test_what_a_middleware_answers_is_shown_by_its_route(registry: Registry) -> 
     TestClient(app).get("/items/3")
     TestClient(app).get("/nothing")
     assert counts(registry) == {("/items/{item_id}", "GET", "4xx"): 1, ("unmatched", "GET", "4xx"): 1}
+
+
+@pytest.mark.programs
+def test_real_server_streams_and_clients_that_hang_up(registry: Registry) -> None:
+    """A stream of events whose client goes, one that is read to its end, and a request that is given up: no errors."""
+    reported = Reported()
+    steps: list[str] = []
+
+    async def events(request: Request) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            for number in range(int(request.query_params["count"])):
+                yield f"data: {number}\n\n".encode()
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(pieces(), media_type="text/event-stream")
+
+    async def wait(request: Request) -> PlainTextResponse:
+        steps.append("began")
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        raise ClientDisconnect
+
+    app = Starlette(routes=[Route("/events", events), Route("/wait", wait)])
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
+    with served(app) as port:
+        address = f"http://127.0.0.1:{port}"
+        assert ask(f"{address}/events?count=3").body.count(b"data") == 3
+        with hanging_up(port, "/events?count=1000000") as connection:
+            assert connection.recv(1000)
+        with hanging_up(port, "/wait"):
+            wait_until(lambda: steps)
+        wait_until(lambda: sum(counts(registry).values()) == 3)
+    assert counts(registry) == {("/events", "GET", "2xx"): 2, ("/wait", "GET", "4xx"): 1}
+    assert reported.reports == []
+
+
+def hanging_up(port: int, path: str) -> socket.socket:
+    """Send a request; whoever leaves the context hangs up."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return connection
+
+
+def test_application_that_gives_up_when_its_client_leaves_is_no_error(registry: Registry) -> None:
+    """It sends nothing any more, and nobody is there to miss it: as nginx's 499."""
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def leave() -> Message:
+        return {"type": "http.disconnect"}
+
+    asyncio.run(RequestMetrics(waiting, watch=Watch(registry=registry))(scope_of("/"), leave, send_nowhere))
+    assert counts(registry) == {("/*", "GET", "4xx"): 1}
+
+
+@pytest.mark.parametrize(
+    ("raised", "is_error"),
+    [
+        (lambda: BaseExceptionGroup("tasks", [ClientDisconnect(), asyncio.CancelledError()]), False),
+        (lambda: ExceptionGroup("tasks", [ClientDisconnect(), KeyError()]), True),
+    ],
+    ids=["only_the_client", "the_application_too"],
+)
+def test_groups_of_exceptions_are_looked_into(registry: Registry, raised: Any, is_error: bool) -> None:
+    """Task groups wrap what their tasks raise."""
+    reported = Reported()
+
+    async def grouped(scope: Scope, receive: Receive, send: Send) -> None:
+        raise raised()
+
+    app = RequestMetrics(grouped, watch=Watch(registry=registry, report=reported))
+    with pytest.raises(BaseException, match="tasks"):
+        asyncio.run(app(scope_of("/"), receive_nothing, send_nowhere))
+    assert bool(reported.reports) == is_error
+    assert counts(registry) == {("/*", "GET", "5xx" if is_error else "4xx"): 1}
+
+
+def test_what_follows_from_a_failed_send_is_no_error(registry: Registry) -> None:
+    """Also where the application makes an exception of its own of it; one that has nothing to do with it is."""
+    reported = Reported()
+
+    async def gone(message: Message) -> None:
+        raise ConnectionResetError
+
+    async def wrapping(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        except OSError as error:
+            raise RuntimeError("cannot answer") from error
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(OSError):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("cannot work")
+
+    for app in (wrapping, failing):
+        watched = RequestMetrics(app, watch=Watch(registry=registry, report=reported))
+        with pytest.raises(RuntimeError):
+            asyncio.run(watched(scope_of("/"), receive_nothing, gone))
+    assert [str(report.error) for report in reported.reports] == ["cannot work"]
+
+
+def test_mounted_application_without_routes_is_one_endpoint(registry: Registry) -> None:
+    """What is below such a mount is shown by its prefix; paths below it can be excluded."""
+
+    async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("yes")(scope, receive, send)
+
+    app = Starlette(routes=[Mount("/plain", app=plain), Route("/x", answer)])
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, excluded=["/plain/health"]))
+    client = TestClient(app)
+    for path in ("/plain/health", "/plain/a", "/plain/b", "/x"):
+        assert client.get(path).text == "yes"
+    assert counts(registry) == {("/plain/*", "GET", "2xx"): 2, ("/x", "GET", "2xx"): 1}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import contextmanager
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 import wsproto
 from fastapi import APIRouter, FastAPI, WebSocket, WebSocketException
 from starlette.applications import Starlette
@@ -23,11 +21,12 @@ from otel_monitoring.instrument.applications import watch_application
 from otel_monitoring.instrument.requests import Watch
 from otel_monitoring.instrument.web import RequestMetrics
 from otel_monitoring.metrics import Registry
+from tests.asgi_server import served
 from tests.requests_seen import Reported, counts, spreads, values
-from tests.servers import PATIENCE_SECONDS, free_port, wait_until
+from tests.servers import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Message
 
@@ -173,7 +172,10 @@ def talk(app: ASGIApp, *received: Message, send_fails: bool = False) -> None:
         if send_fails and message["type"] == "websocket.send":
             raise ConnectionResetError
 
-    asyncio.run(app({"type": "websocket", "path": "/", "headers": []}, receive, send))
+    async def connect() -> None:
+        await app({"type": "websocket", "path": "/", "headers": []}, receive, send)
+
+    asyncio.run(connect())
 
 
 def test_server_that_cannot_send_is_no_error(registry: Registry) -> None:
@@ -251,22 +253,6 @@ def test_fault_of_ours_does_not_reach_the_application() -> None:
         connection.send_text("a")
         assert connection.receive_text() == "a"
     assert opened(registry) == {}
-
-
-@contextmanager
-def served(app: ASGIApp) -> Generator[int]:
-    """Serve an application by uvicorn; gives the port."""
-    port = free_port()
-    config = uvicorn.Config(app, port=port, log_level="critical", ws="wsproto", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_until(lambda: server.started)
-        yield port
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 class Client:
