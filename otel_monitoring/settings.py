@@ -6,7 +6,7 @@ gives a value wins: keyword, dictionary, ``OTEL_MONITORING_…``, OpenTelemetry'
 variable, default.  Text is read alike wherever it comes from (``"9464"`` is a port,
 ``"off"`` is false); ``None`` and empty text mean "not given".
 
-No other module reads the environment.
+No other module reads settings from the environment.
 """
 
 from __future__ import annotations
@@ -295,6 +295,13 @@ def _host(value: object) -> str:
     return host
 
 
+def _names(value: object) -> tuple[str, ...]:
+    items = _items(value) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise _MisfitError
+    return tuple(map(_word, cast("list[object] | tuple[object, ...]", items)))
+
+
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
@@ -329,6 +336,7 @@ TIMEOUT = Kind("number", "a number of seconds from 0.001 to 86400", _seconds_fro
 NETWORKS = Kind("list of networks", "a list of networks such as 10.0.0.0/8, 127.0.0.1", _networks)
 LABELS = Kind("labels", "a list of labels such as region=eu,zone=a", _labels)
 PLATFORMS = Kind("hosts", "a list of hosts and their platforms such as api.example.com=example", _platforms)
+NAMES = Kind("list of names", "a list of names such as redis, sqlite3", _names)
 LOG_FORMAT = _choice_of("json", "console")
 LOG_LEVEL = _choice_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -555,6 +563,26 @@ class Settings:
                 TEXT,
                 "Requests that become no spans: regular expressions of URLs, with commas between.",
                 variables=("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"),
+            )
+        },
+    )
+    zero_code_serve: bool = field(
+        default=True,
+        metadata={
+            "about": About(SWITCH, "Serve the metrics of an application that `otel-monitoring run` has started.")
+        },
+    )
+    zero_code_checklist: bool = field(
+        default=True,
+        metadata={"about": About(SWITCH, "Say what is instrumented when `otel-monitoring run` starts an application.")},
+    )
+    disabled_instrumentations: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "about": About(
+                NAMES,
+                "What `otel-monitoring run` does not instrument, by the names in its checklist; `*` is all of it.",
+                variables=("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",),
             )
         },
     )

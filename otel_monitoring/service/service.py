@@ -448,6 +448,18 @@ class MonitoringService(WithGrafana):
             return wrapped
         raise TypeError(f"instrument() takes an ASGI application or an HTTP client, and {app!r} is none that is known")
 
+    def instrument_clients(self, *libraries: str) -> None:
+        """Measure the HTTP clients of these libraries alone, as ``instrument()`` does those of all.
+
+        Args:
+            libraries: by the names they are imported under, such as ``requests``.
+
+        Raises:
+            ValueError: a library is none of those that can be measured.
+        """
+        if not self.settings.disabled:
+            self._http_clients().hook_all(libraries)
+
     def _http_clients(self) -> Clients:
         with self._lock:
             if self._clients is None:
@@ -482,12 +494,14 @@ class MonitoringService(WithGrafana):
 
         return metrics_wsgi(self.exposition)
 
-    def serve(self, port: int | None = None, host: str | None = None) -> MetricsServer:
+    def serve(self, port: int | None = None, host: str | None = None, *, provide: bool = True) -> MetricsServer:
         """Serve ``/metrics`` on a port of its own, from threads of its own.
 
         Args:
             port: None takes the setting ``prometheus_port`` (9464), 0 any free one.
             host: None takes the setting ``prometheus_host`` (127.0.0.1).
+            provide: set an OpenTelemetry MeterProvider now where the application has set none;
+                without it that is left to the first scrape, so that the application may come first.
 
         Returns:
             The server, with its ``url``; the one that runs already where there is one.
@@ -499,7 +513,8 @@ class MonitoringService(WithGrafana):
         from otel_monitoring.export.server import MetricsServer
 
         settings = self.settings
-        self._attach_third_party()
+        if provide:
+            self._attach_third_party()
         with self._lock:
             if self._server is None or not self._server.running:
                 access = Access(
