@@ -323,6 +323,12 @@ class MonitoringService(WithGrafana):
         """
         return self._corridor.add_sink(sink)
 
+    def hear_logging(self) -> None:
+        """Report errors that are logged with the standard library, and leave its configuration as it is."""
+        from otel_monitoring.logs.handler import listen
+
+        self._undo.append(listen(self._corridor, self._component))
+
     def configure_logging(
         self,
         format: Literal["json", "console"] = "json",  # noqa: A002 (as logging.basicConfig names it)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import socket
 import sys
 import traceback
 from functools import partial
@@ -96,12 +99,24 @@ def _begin() -> bool:
     environment.choose_stable_conventions()
     for name in NEEDED_LATER:
         import_module(name)
-    process = InstrumentedProcess(MonitoringService(), environment.place())
+    place = environment.place()
+    process = InstrumentedProcess(_service(settings, place), place)
     hooks = _hooks(process, settings.disabled_instrumentations)
     WhenImported(hooks, process.service.registry.incidents).install()
     process.begin()
     _started.append(process)
     return True
+
+
+def _service(settings: Settings, place: Place) -> MonitoringService:
+    """Make the service, so that no child pushes over what its parent has pushed."""
+    if place in {Place.FIRST, Place.AGAIN}:
+        return MonitoringService()
+    service = MonitoringService(push_instance=f"{settings.push_instance or socket.gethostname()}-{os.getpid()}")
+    if place is Place.CHILD:
+        # As forked ones, children that end before their first push leave no group behind.
+        atexit.unregister(service.shutdown)
+    return service
 
 
 def _hooks(process: InstrumentedProcess, disabled: Collection[str]) -> dict[str, Imported]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class WhenImported(MetaPathFinder):
     def __init__(self, hooks: Mapping[str, Imported], incidents: Incidents) -> None:
         self._hooks = dict(hooks)
         self._incidents = incidents
+        self._asking: set[tuple[int, str]] = set()
 
     def install(self) -> None:
         """Be told from now on, and at once of what has been imported before."""
@@ -48,9 +50,15 @@ class WhenImported(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return what the other finders find, with a loader that tells us when it has executed the module."""
-        if fullname not in self._hooks:
+        # A finder of this kind that stands beside this one asks it in turn.
+        asking = threading.get_ident(), fullname
+        if fullname not in self._hooks or asking in self._asking:
             return None
-        spec = self._found_by_others(fullname, path, target)
+        self._asking.add(asking)
+        try:
+            spec = self._found_by_others(fullname, path, target)
+        finally:
+            self._asking.discard(asking)
         if spec is not None and spec.loader is not None:
             with self._incidents.contained(f"watching for the import of {fullname}"):
                 self._hear_of(fullname, spec.loader)

@@ -66,6 +66,7 @@ class InstrumentedProcess:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork_in_child)
         environment.tell_children(they_serve=False)
+        self.service.hear_logging()
         if self.place is Place.WORKER:
             self._serve_as_worker()
         elif self.place is not Place.CHILD:
@@ -116,6 +117,7 @@ class InstrumentedProcess:
             port = None if self.server is None else self.server.port
             self.server, self.service = None, service
             self._own.shutdown()
+            service.hear_logging()
             for library in sorted(self._clients):
                 service.instrument_clients(library)
             if port is not None:

@@ -11,6 +11,7 @@ import sys
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 
+_LINEAGE = "_OTEL_MONITORING_LINEAGE"
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 (pathlib costs every child its import)
 
 
@@ -27,8 +28,9 @@ def _run_shadowed() -> None:
 
 def _begin() -> None:
     if find_spec("otel_monitoring") is None:
-        told = f"otel-monitoring: not instrumented: {sys.executable} has no otel_monitoring; install it there\n"
-        os.write(2, told.encode(errors="replace"))
+        if _LINEAGE not in os.environ:  # of children of an instrumented process nobody has asked for it
+            told = f"otel-monitoring: not instrumented: {sys.executable} has no otel_monitoring; install it there\n"
+            os.write(2, told.encode(errors="backslashreplace"))
         return
     from otel_monitoring.zero_code.bootstrap import begin
 
