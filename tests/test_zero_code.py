@@ -172,6 +172,110 @@ def test_the_workers_of_gunicorn_serve_on_ports_of_their_own(tmp_path: Path) -> 
         assert program.stop(signal.SIGTERM) == 0
 
 
+FLASK = """
+from flask import Flask
+app = Flask(__name__)
+
+@app.get("/items/<int:number>")
+def item(number):
+    return {"number": 10 // number}
+"""
+
+DJANGO = """
+import sys
+from django.conf import settings
+from django.http import JsonResponse
+from django.urls import path
+
+settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, LOGGING_CONFIG=None)
+
+def item(request, number):
+    return JsonResponse({"number": 10 // number})
+
+urlpatterns = [path("items/<int:number>", item)]
+"""
+
+DJANGO_WSGI = f"{DJANGO}\nfrom django.core.wsgi import get_wsgi_application\napp = get_wsgi_application()\n"
+DJANGO_ASGI = f"{DJANGO}\nfrom django.core.asgi import get_asgi_application\napp = get_asgi_application()\n"
+
+WSGI = """
+def app(environ, start_response):
+    number = 10 // int(environ["PATH_INFO"].rpartition("/")[2])
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(number).encode()]
+"""
+
+ASGI = """
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError
+    number = 10 // int(scope["path"].rpartition("/")[2])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(number).encode()})
+"""
+
+STARLETTE = """
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+async def item(request):
+    return PlainTextResponse(str(10 // int(request.path_params["number"])))
+
+app = Starlette(routes=[Mount("/items", app=Starlette(routes=[Route("/{number}", item)]))])
+"""
+
+KINDS = {
+    "flask": (FLASK, "/items/<int:number>"),
+    "django_wsgi": (DJANGO_WSGI, "/items/<int:number>"),
+    "django_asgi": (DJANGO_ASGI, "/items/<int:number>"),
+    "starlette": (STARLETTE, "/items/{number}"),
+    "wsgi": (WSGI, "/*"),
+    "asgi": (ASGI, "/*"),
+}
+
+
+def check_application(page: str, url: str, endpoint: str) -> None:
+    """Ask an application for two items and for one that it fails at; all are counted once, under that endpoint."""
+    assert [ask(f"{url}/items/{number}").status for number in (1, 2, 0)] == [200, 200, 500]
+    wait_until(lambda: total([page], "http_requests_total") == 3)
+    assert total([page], "http_requests_total", endpoint=endpoint, status="2xx") == 2
+    assert total([page], "request_duration_seconds_count", endpoint=endpoint) == 3
+    assert total([page], "system_errors_total", error_type="ZeroDivisionError") == 1
+    assert total([page], "system_errors_total") == 1
+
+
+@pytest.mark.parametrize("kind", ["flask", "django_wsgi", "wsgi"])
+def test_applications_of_all_kinds_are_measured_under_gunicorn(tmp_path: Path, kind: str) -> None:
+    """The worker that gunicorn forks measures what it serves."""
+    application, endpoint = KINDS[kind]
+    write(tmp_path, "app.py", application)
+    with running(tmp_path, str(PROGRAMS / "gunicorn"), "-b", "127.0.0.1:0", "app:app") as program:
+        [page] = program.wait_for(rf"worker \d+: {SERVED}")
+        [url] = program.wait_for(GUNICORN)
+        check_application(page, url, endpoint)
+
+
+@pytest.mark.parametrize("kind", ["django_asgi", "starlette", "asgi"])
+def test_applications_of_all_kinds_are_measured_under_uvicorn(tmp_path: Path, kind: str) -> None:
+    """What uvicorn serves is measured, of whatever framework it is."""
+    application, endpoint = KINDS[kind]
+    write(tmp_path, "app.py", application)
+    with running(tmp_path, str(PROGRAMS / "uvicorn"), "app:app", "--port", "0") as program:
+        [page] = program.wait_for(SERVED)
+        [url] = program.wait_for(UVICORN)
+        check_application(page, url, endpoint)
+
+
+def test_flasks_own_server_is_measured(tmp_path: Path) -> None:
+    """``python -m flask run`` serves and is measured in the process that was started."""
+    write(tmp_path, "app.py", FLASK)
+    with running(tmp_path, sys.executable, "-m", "flask", "run", "--port", "0") as program:
+        [page] = program.wait_for(SERVED)
+        [url] = program.wait_for(r"Running on (http://\S+)")
+        check_application(page, url, "/items/<int:number>")
+
+
 def test_a_celery_worker_is_measured(tmp_path: Path) -> None:
     """Errors of tasks, which celery only logs, are counted once."""
     write(

@@ -31,13 +31,18 @@ if TYPE_CHECKING:
 NEEDED_LATER = (
     "otel_monitoring.export.asgi",
     "otel_monitoring.export.reader",
+    "otel_monitoring.export.wsgi",
+    "otel_monitoring.instrument.applications",
+    "otel_monitoring.instrument.asgi",
     "otel_monitoring.instrument.calls",
     "otel_monitoring.instrument.clients",
     "otel_monitoring.instrument.clients_aiohttp",
     "otel_monitoring.instrument.clients_httpx",
     "otel_monitoring.instrument.clients_urllib3",
-    "otel_monitoring.instrument.fastapi",
+    "otel_monitoring.instrument.django",
+    "otel_monitoring.instrument.flask",
     "otel_monitoring.instrument.platforms",
+    "otel_monitoring.logs.requests",
 )
 """What the first request and the first scrape import: a child forked meanwhile would wait for it for ever."""
 
@@ -124,13 +129,9 @@ def _hooks(process: InstrumentedProcess, disabled: Collection[str]) -> dict[str,
     hooks = supervisors.hooks(process.step_back)
     if ALL in disabled:
         return hooks
-    applications = Applications(process)
-    libraries: dict[str, tuple[str, Imported]] = {
-        "fastapi": ("fastapi.applications", applications.hook_fastapi),
-        "starlette": ("starlette.applications", applications.hook_starlette),
-        **{name: (name, partial(_measure_clients, process)) for name in CLIENTS},
-    }
-    return hooks | dict(hook for library, hook in libraries.items() if library not in disabled)
+    clients = (name for name in CLIENTS if name not in disabled)
+    hooks |= dict.fromkeys(clients, partial(_measure_clients, process))
+    return hooks | Applications(process).hooks(disabled)
 
 
 def _measure_clients(process: InstrumentedProcess, module: object) -> None:

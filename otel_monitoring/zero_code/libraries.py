@@ -17,12 +17,10 @@ FRAMEWORKS = ("fastapi", "starlette", "flask", "django")
 CLIENTS = ("httpx2", "httpx", "requests", "aiohttp", "urllib3", "niquests")
 """HTTP clients that we measure."""
 
-LEFT_TO_US = frozenset({"fastapi", "starlette", "asgi", "wsgi"})
+LEFT_TO_US = frozenset({"asgi", "django", "fastapi", "flask", "starlette", "wsgi"})
 """Instrumentors that have nothing to add: requests are measured by us, and are spans by us too."""
 
-SPANS_ONLY = frozenset(
-    {"aiohttp-client", "aiohttp_client", "django", "flask", "httpx", "httpx2", "requests", "urllib3"}
-)
+SPANS_ONLY = frozenset({"aiohttp-client", "aiohttp_client", "httpx", "httpx2", "requests", "urllib3"})
 """Instrumentors whose spans are wanted, and whose metrics tell again what ours tell."""
 
 INSTRUMENTED_BY_OTHERS = {
