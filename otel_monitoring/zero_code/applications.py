@@ -171,7 +171,8 @@ class Applications:
         return load_instrumented
 
     def _instrumented(self, app: Any) -> Any:  # noqa: ANN401 (any application)
-        return self._instrument(app, wanted=not _passes(app, (*self._known, *_OURS)))
+        """Return what a server is to serve: frameworks instrument their applications when those are called."""
+        return app if _passes(app, (*self._known, *_OURS)) else self._instrument(app, wanted=True)
 
     def _instrument(self, app: Any, *, wanted: bool) -> Any:  # noqa: ANN401 (any application)
         with self._lock:
