@@ -267,6 +267,36 @@ def test_applications_of_all_kinds_are_measured_under_uvicorn(tmp_path: Path, ki
         check_application(page, url, endpoint)
 
 
+SERVES_IN_CHILD = """
+import multiprocessing, os, sys
+from wsgiref.simple_server import make_server
+from app import app
+
+def serve():
+    server = make_server("127.0.0.1", 0, app)
+    print(f"Running on http://127.0.0.1:{server.server_port}")
+    server.serve_forever()
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context(sys.argv[1]).Process(target=serve)
+    child.start()
+    child.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_child_that_serves_an_application_serves_its_metrics(tmp_path: Path, method: str) -> None:
+    """Where a server that nobody knows has processes of its own, the page is there with the first request."""
+    write(tmp_path, "app.py", FLASK)
+    script = write(tmp_path, "server.py", SERVES_IN_CHILD)
+    with running(tmp_path, sys.executable, "-W", "ignore::DeprecationWarning", script, method) as program:
+        [url] = program.wait_for(r"Running on (http://\S+)")
+        assert "worker" not in program.said
+        assert ask(f"{url}/items/1").status == 200
+        [page] = program.wait_for(rf"worker \d+: {SERVED}")
+        wait_until(lambda: total([page], "http_requests_total", endpoint="/items/<int:number>") == 1)
+
+
 def test_flasks_own_server_is_measured(tmp_path: Path) -> None:
     """``python -m flask run`` serves and is measured in the process that was started."""
     write(tmp_path, "app.py", FLASK)

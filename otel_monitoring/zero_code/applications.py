@@ -108,6 +108,7 @@ class Applications:
         def build_instrumented(app: Any, *arguments: object, **options: object) -> object:  # noqa: ANN401
             with self._contained():
                 if self._is_to_be_built(app):
+                    self._process.application_is_served()
                     self._process.service.instrument(app)
                     # The instrumentation has put a method of its own before this one.
                     return app.build_middleware_stack(*arguments, **options)
@@ -179,6 +180,7 @@ class Applications:
             if id(app) not in self._served:
                 self._served[id(app)] = app, app
                 with self._contained():
+                    self._process.application_is_served()
                     self._served[id(app)] = app, self._process.service.instrument(app) if wanted else app
             return self._served[id(app)][1]
 

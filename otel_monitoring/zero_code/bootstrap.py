@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from otel_monitoring.zero_code.imports import Imported
 
 NEEDED_LATER = (
+    "otel_monitoring.export.access",
     "otel_monitoring.export.asgi",
     "otel_monitoring.export.reader",
+    "otel_monitoring.export.server",
     "otel_monitoring.export.wsgi",
     "otel_monitoring.instrument.applications",
     "otel_monitoring.instrument.asgi",

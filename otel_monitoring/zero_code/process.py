@@ -3,7 +3,8 @@
 Each process measures itself.  The first one serves on the port of the settings.  Where it
 turns out to be a supervisor, which only keeps workers (gunicorn, uvicorn with workers or
 reload, celery's pool), it lets go of the port, and each worker takes the first that is free
-from there on.  Other children measure, but do not serve.
+from there on.  So does any other child that serves an application itself, as those of servers
+that are not known here.  The rest of the children measure, but do not serve.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class InstrumentedProcess:
         self.enabled = Enabled()
         self.server: MetricsServer | None = None
         self._supervises = False
+        self._serves_with_application = False
         self._own = service
         self._clients: set[str] = set()
 
@@ -69,13 +71,21 @@ class InstrumentedProcess:
         self.service.hear_logging()
         if self.place is Place.WORKER:
             self._serve_as_worker()
-        elif self.place is not Place.CHILD:
+        elif self.place is Place.CHILD:
+            self._serves_with_application = True
+        else:
             self._serve((self.service.settings.prometheus_port,))
 
     def measure_clients(self, library: str) -> None:
         """Measure the calls of an HTTP client library that has been imported."""
         self._clients.add(library)
         self.service.instrument_clients(library)
+
+    def application_is_served(self) -> None:
+        """Serve the metrics, too, where this is a child that did not until now."""
+        if self._serves_with_application:
+            self._serves_with_application = False
+            self._serve_as_worker()
 
     def step_back(self) -> None:
         """Leave the port to the workers: this process only keeps them."""
@@ -126,6 +136,7 @@ class InstrumentedProcess:
 
     def _after_fork_in_child(self) -> None:
         self.server = None
+        self._serves_with_application = not self._supervises
         environment.tell_children(they_serve=False)
         if self._supervises:
             self._supervises = False
