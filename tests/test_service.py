@@ -368,6 +368,24 @@ def test_an_application_may_set_its_meter_provider_after_the_service_is_made() -
     assert "orders_total 3.0" in printed
 
 
+def test_a_served_page_may_leave_the_meter_provider_to_the_application() -> None:
+    """With ``provide=False`` it may set one while the page is there; else one is made when that is served."""
+    printed = run(
+        """
+        from otel_monitoring import MonitoringService
+        monitoring = MonitoringService()
+        server = monitoring.serve(port=0, provide=False)
+        from opentelemetry import metrics
+        from opentelemetry.sdk.metrics import MeterProvider
+        print(isinstance(metrics.get_meter_provider(), MeterProvider))
+        assert monitoring.serve(port=0) is server
+        print(isinstance(metrics.get_meter_provider(), MeterProvider))
+        monitoring.shutdown()
+        """
+    )
+    assert printed.split() == ["False", "True"]
+
+
 def test_requests_that_opentelemetry_is_told_to_leave_out_become_no_spans() -> None:
     """OpenTelemetry's own variable of excluded URLs holds, with the metrics shown by the application too."""
     printed = run(

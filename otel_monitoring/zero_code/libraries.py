@@ -47,11 +47,13 @@ INSTRUMENTED_BY_OTHERS = {
     "pymysql": "pymysql",
     "pyramid": "pyramid",
     "redis": "redis",
-    "sqlalchemy": "sqlalchemy",
     "tornado": "tornado",
     "tortoise-orm": "tortoiseorm",
 }
-"""The instrumentation that OpenTelemetry has for a distribution which we do not measure ourselves."""
+"""The instrumentation that OpenTelemetry has for a distribution which we do not measure ourselves.
+
+SQLAlchemy is not here: it comes with us, and says nothing of what the application uses.
+"""
 
 
 def installed_version(distribution: str) -> str | None:
