@@ -41,6 +41,8 @@ class Exchange:
 
     Attributes:
         path: as the server gave it, whatever the application makes of it.
+        template: of the route, known from the start of the response on: frameworks forget it
+            with the end of what they do themselves.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Exchange:
         "_write",
         "environ",
         "path",
+        "template",
     )
 
     def __init__(self, metrics: WSGIRequestMetrics, environ: WSGIEnvironment, start_response: StartResponse) -> None:
@@ -69,6 +72,7 @@ class Exchange:
         self._script: str = environ.get("SCRIPT_NAME", "")
         self._start_response = start_response
         self._write: Callable[[bytes], object] | None = None
+        self.template = ""
         self._status = ""
         self._remaining = _UNKNOWN
         self._ended = self._left = False
@@ -77,10 +81,11 @@ class Exchange:
         self._span = metrics.spans.open(environ)
         self._bound = None if metrics.logs is None else metrics.logs.bind_wsgi(environ)
 
-    def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
+    def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], object]:
         """Take the application's status and headers, and hand them to the server."""
         self._status = status
         self._remaining = _length(headers)
+        self.template = self._metrics.template_of(self)
         start = self._start_response
         self._write = start(status, headers) if exc_info is None else start(status, headers, exc_info)
         return self._written
@@ -110,8 +115,7 @@ class Exchange:
     def fail(self, error: BaseException) -> None:
         """End it with an exception that has left the application."""
         self.tell(error)
-        gone = isinstance(error, Exception) and self._left
-        self._end(self._status or _NOBODY_THERE if gone else _NO_ANSWER)
+        self._end(self._status or _NOBODY_THERE if self._left else _NO_ANSWER)
 
     def tell(self, error: BaseException) -> None:
         """Report an exception that the application did not handle, once; one that says that nobody listens is none."""
@@ -120,11 +124,11 @@ class Exchange:
         self._told = error
         if is_failure(error) and not comes_of(error, self._broken):
             self._metrics.tell(self, error)
-        else:
+        elif isinstance(error, Exception):
             self._left = True
 
     def mounted_at(self) -> str:
-        """Return the prefix that was taken off the path on the way to the application that has answered.
+        """Return the prefix that was taken off the path on the way to a mounted application; mostly none.
 
         A middleware that sets ``SCRIPT_NAME`` from what a client says leaves the path as it is.
         """
@@ -154,10 +158,12 @@ class Exchange:
         if self._left and status.startswith("5"):
             status = _NOBODY_THERE
         metrics = self._metrics
+        if not self.template:
+            self.template = metrics.template_of(self)
         metrics.record(self, status, seconds)
         if self._span is not None:
             with metrics.incidents.contained("ending a span"):
-                self._span.end(metrics.template_of(self), status, self._told)
+                self._span.end(self.template, status, self._told)
         if self._bound is not None and metrics.logs is not None:
             metrics.logs.unbind(self._bound)
         # No circle for the garbage collection is left.

@@ -45,12 +45,16 @@ class WSGIRequestMetrics:
         app: the application, or the next middleware.
         watch: what is recorded where; an exception that leaves the application is reported
             before it goes on its way unchanged.
-        template: gives the template of a request that was answered, as seen from the
-            application that knows it; the prefix under which that is mounted comes before it.
+        template: gives the template of a request that was answered by the application itself;
+            what is mounted within it is shown with the prefix of its mount.
 
     Attributes:
+        registry: the same as in ``watch``.
+        incidents: hears of our own faults.
         key: where the environment of a request holds its ``Exchange``.
-        hears: what listens for exceptions that never leave the application; they are told to the exchange.
+        hears: what listens for exceptions that never leave the application, to tell the exchange.
+        spans: starts the spans of requests.
+        logs: binds requests to the logs, where they are bound.
     """
 
     def __init__(self, app: WSGIApplication, watch: Watch, template: Template = any_template) -> None:
@@ -97,8 +101,7 @@ class WSGIRequestMetrics:
     def record(self, exchange: Exchange, status: str, seconds: float) -> None:
         """Record a request that has ended."""
         try:
-            template = exchange.mounted_at() + self._template(exchange.environ)
-            record, add, _ = self._bound[template, exchange.environ["REQUEST_METHOD"], status]
+            record, add, _ = self._bound[exchange.template, exchange.environ["REQUEST_METHOD"], status]
         except MISFITS:
             record, add, _ = self._bind(exchange, status)
         record(seconds)
@@ -106,18 +109,24 @@ class WSGIRequestMetrics:
 
     def template_of(self, exchange: Exchange) -> str:
         """Return the whole template of a request."""
-        return exchange.mounted_at() + self._template(exchange.environ)
+        try:
+            prefix = exchange.mounted_at()
+            return prefix + any_template(exchange.environ) if prefix else self._template(exchange.environ)
+        except MISFITS as fault:
+            if not self.incidents.contain(fault, "finding the route of a request"):
+                raise
+            return ANYWHERE
 
     def tell(self, exchange: Exchange, error: BaseException) -> None:
         """Report an exception that the application did not handle."""
         with self.incidents.contained("reporting an unhandled exception"):
             if self._report is not None and isinstance(error, Exception):
                 method = known_method(exchange.environ["REQUEST_METHOD"])
-                self._report(error, endpoint=self.template_of(exchange), method=method)
+                self._report(error, endpoint=exchange.template or self.template_of(exchange), method=method)
 
     def _bind(self, exchange: Exchange, status: str) -> Bound:
         with self.incidents.contained("finding the series of a request"):
-            template, method = self.template_of(exchange), exchange.environ["REQUEST_METHOD"]
+            template, method = exchange.template, exchange.environ["REQUEST_METHOD"]
             by_path = bool(self._excluded) and is_vague(template)
             if template in self._excluded or (by_path and exchange.path in self._excluded):
                 return NOWHERE
