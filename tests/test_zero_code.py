@@ -65,6 +65,34 @@ def requests_of(urls: list[str]) -> float:
     return total(urls, "http_requests_total", endpoint="/items/{number}", status="2xx")
 
 
+def pages_of_workers(program: Running, workers: int) -> list[str]:
+    """Return the pages of the workers that were started last."""
+    return re.findall(rf"worker \d+: {SERVED}", program.said)[-workers:]
+
+
+def answers(url: str) -> bool:
+    """Tell whether anybody listens there."""
+    try:
+        ask(url)
+    except OSError:
+        return False
+    return True
+
+
+def all_are_counted(program: Running, url: str, workers: int) -> bool:
+    """Ask for ten items, and tell whether the workers' pages show ten more; not where a worker is being replaced.
+
+    That is what uvicorn does with one that has not answered it for five seconds, as on a busy machine.
+    """
+    pages = pages_of_workers(program, workers)
+    try:
+        before = requests_of(pages)
+        statuses = {ask(f"{url}/items/1").status for _ in range(10)}
+        return statuses == {200} and requests_of(pages) == before + 10
+    except OSError:
+        return False
+
+
 # What is started
 
 
@@ -143,15 +171,12 @@ def test_the_workers_of_uvicorn_serve_in_place_of_their_supervisor(tmp_path: Pat
     workers = 2 if "workers" in option else 1
     write(tmp_path, "app.py", FASTAPI)
     with running(tmp_path, str(PROGRAMS / "uvicorn"), "app:app", "--port", "0", option) as program:
-        pages = program.wait_for(rf"worker \d+: {SERVED}", times=workers)
+        program.wait_for(rf"worker \d+: {SERVED}", times=workers)
         [url] = program.wait_for(UVICORN)
         program.wait_for("Application startup complete", times=workers)
-        for _ in range(10):
-            assert ask(f"{url}/items/1").status == 200
-        assert requests_of(pages) == 10
+        wait_until(lambda: all_are_counted(program, url, workers))
         [supervisor] = re.findall(f"service .*{SERVED}", program.said)
-        with pytest.raises(OSError, match="refused"):
-            ask(supervisor)
+        assert supervisor in pages_of_workers(program, workers) or not answers(supervisor)
         assert program.said.count(CHECKLIST) == 1
 
 
@@ -297,6 +322,20 @@ def test_the_child_that_serves_an_application_serves_its_metrics(tmp_path: Path,
         assert ask(f"{url}/items/1").status == 200
         [page] = program.wait_for(rf"worker \d+: {SERVED}")
         wait_until(lambda: total([page], "http_requests_total", endpoint="/items/<int:number>") == 1)
+
+
+def test_an_application_of_another_framework_that_is_mounted_is_counted_once(tmp_path: Path) -> None:
+    """Flask below FastAPI: requests belong to the outer one, whoever answers them."""
+    write(tmp_path, "inner.py", FLASK)
+    imports = "import inner\nfrom starlette.middleware.wsgi import WSGIMiddleware\n"
+    write(tmp_path, "app.py", f"{FASTAPI}\n{imports}app.mount('/flask', WSGIMiddleware(inner.app))\n")
+    with running(tmp_path, str(PROGRAMS / "uvicorn"), "app:app", "--port", "0") as program:
+        [page] = program.wait_for(SERVED)
+        [url] = program.wait_for(UVICORN)
+        assert ask(f"{url}/items/1").status == 200
+        assert ask(f"{url}/flask/items/1").status == 200
+        wait_until(lambda: total([page], "http_requests_total") >= 2)
+        assert total([page], "http_requests_total") == 2
 
 
 def test_flasks_own_server_is_measured(tmp_path: Path) -> None:

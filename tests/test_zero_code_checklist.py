@@ -19,7 +19,7 @@ URL = "http://127.0.0.1:9464/metrics"
 
 def lines(enabled: Enabled | None = None, *, url: str | None = URL, **settings: object) -> dict[str, str]:
     """Return the checklist, what it says by what it is about."""
-    loaded = Settings.load(environ={}, **settings)
+    loaded = Settings.load(settings, environ={})
     first, *rest = checklist(loaded, enabled or Enabled(), url=url)
     return {"first": first, **{line[2:18].strip(): line[20:] for line in rest}}
 

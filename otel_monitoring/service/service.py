@@ -86,6 +86,7 @@ class MonitoringService(WithGrafana):
         self._lock = threading.RLock()
         self._undo: list[Callable[[], None]] = []
         self._third_party: ThirdParty | None = None
+        self._ending = False
         self._pusher: Pusher | None = None
         self._server: MetricsServer | None = None
         self._error_log: ErrorLog | None = None
@@ -571,6 +572,7 @@ class MonitoringService(WithGrafana):
             timeout_seconds: all of it takes at most this; None takes ``shutdown_timeout_seconds``.
         """
         atexit.unregister(self.shutdown)
+        self._ending = True
         bound = self.settings.shutdown_timeout_seconds if timeout_seconds is None else timeout_seconds
         until = monotonic() + bound
         with self.registry.incidents.contained("shutting down"):
@@ -678,7 +680,8 @@ class MonitoringService(WithGrafana):
     def _attach_third_party(self) -> None:
         if self._third_party is not None:
             with self.registry.incidents.contained("reading third-party instruments"):
-                self._third_party.attach()
+                # At the end of the process the SDK cannot be started any more, and nobody has recorded to it.
+                self._third_party.attach(make=not self._ending)
 
     @property
     def _pushes_nowhere(self) -> bool:

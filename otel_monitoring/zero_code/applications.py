@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from otel_monitoring.instrument.hooks import replace_method
 from otel_monitoring.instrument.web import RequestMetrics
@@ -59,7 +59,7 @@ class Applications:
         self._process = process
         self._known: tuple[type, ...] = ()
         self._mounted: WeakSet[object] = WeakSet()
-        self._served: dict[int, tuple[object, Any]] = {}
+        self._served: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self._lock = threading.Lock()
         tell_after_fork(self)
 
@@ -118,7 +118,7 @@ class Applications:
 
     def _is_to_be_built(self, app: Any) -> bool:  # noqa: ANN401 (a Starlette, which is not to be imported here)
         """Tell whether an application is to be instrumented: it is not yet, and stands in no other one."""
-        self._mounted.update(_mounted_in(app))
+        self._mounted.update(layer for layer in _mounted_in(app) if isinstance(layer, self._known))
         instrumented = any(entry.cls is RequestMetrics for entry in app.user_middleware)
         return app.middleware_stack is None and not instrumented and app not in self._mounted
 
@@ -147,12 +147,13 @@ class Applications:
 
     def _served_for(self, app: Any, request: MutableMapping[str, Any]) -> Any:  # noqa: ANN401 (any application)
         """Return what takes requests in an application's place: made at the first one."""
-        known = self._served.get(id(app))
-        if known is not None:
-            return known[1]
-        # It is counted already where the application has instrumented itself.
-        counted = any(key.startswith("otel_monitoring.") and key != INSIDE for key in request)
-        return self._instrument(app, wanted=not counted and not _passes(app, _OURS))
+        with self._contained():
+            if app in self._served:
+                return self._served[app] or app
+            # It is counted already where the application has instrumented itself, or stands in another one.
+            counted = any(key.startswith("otel_monitoring.") and key != INSIDE for key in request)
+            return self._instrument(app, wanted=not (counted or app in self._mounted or _passes(app, _OURS)))
+        return app
 
     # Servers
 
@@ -173,16 +174,19 @@ class Applications:
 
     def _instrumented(self, app: Any) -> Any:  # noqa: ANN401 (any application)
         """Return what a server is to serve: frameworks instrument their applications when those are called."""
-        return app if _passes(app, (*self._known, *_OURS)) else self._instrument(app, wanted=True)
+        with self._contained():
+            return app if _passes(app, (*self._known, *_OURS)) else self._instrument(app, wanted=True)
+        return app
 
     def _instrument(self, app: Any, *, wanted: bool) -> Any:  # noqa: ANN401 (any application)
         with self._lock:
-            if id(app) not in self._served:
-                self._served[id(app)] = app, app
-                with self._contained():
-                    self._process.application_is_served()
-                    self._served[id(app)] = app, self._process.service.instrument(app) if wanted else app
-            return self._served[id(app)][1]
+            if app not in self._served:
+                self._served[app] = None
+                self._process.application_is_served()
+                served = self._process.service.instrument(app) if wanted else app
+                # What is instrumented in its place keeps it alive; the application by itself must not.
+                self._served[app] = None if served is app else served
+            return self._served[app] or app
 
     def _contained(self) -> Contained:
         return self._process.service.registry.incidents.contained("instrumenting a web application")
@@ -203,8 +207,6 @@ def _layers(app: object) -> Iterator[object]:
 
 
 def _mounted_in(app: Any) -> Iterator[object]:  # noqa: ANN401 (a Starlette)
-    """Go through what is mounted in an application: it takes no requests of its own."""
+    """Go through what is mounted in an application, of whatever framework: it takes no requests of its own."""
     for route in app.routes:
-        for layer in _layers(getattr(route, "app", None)):
-            if hasattr(layer, "build_middleware_stack"):
-                yield layer
+        yield from _layers(getattr(route, "app", None))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,17 @@ WORKERS_AT_MOST = 100
 """So many ports are tried by a worker, from that of the settings on."""
 
 HIGHEST_PORT = 65_535
+_STANDARD_ERROR = 2
 
 
 def say(line: str) -> None:
     """Write one line to standard error, as it was when the process started; never fail."""
+    # Where it was closed at start, its number may be that of somebody's file by now.
+    if sys.__stderr__ is None:
+        return
     # Not by sys.stderr: in a child that was just forked its lock may be held by a thread that is not there.
     with suppress(OSError):
-        os.write(2, f"otel-monitoring: {line}\n".encode(errors="backslashreplace"))
+        os.write(_STANDARD_ERROR, f"otel-monitoring: {line}\n".encode(errors="backslashreplace"))
 
 
 class InstrumentedProcess:
@@ -93,7 +98,8 @@ class InstrumentedProcess:
         environment.tell_children(they_serve=True)
         server, self.server = self.server, None
         if server is not None:
-            server.stop()
+            with self.service.registry.incidents.contained("leaving the port to workers"):
+                server.stop()
 
     def _serve_as_worker(self) -> None:
         settings = self.service.settings
@@ -131,13 +137,23 @@ class InstrumentedProcess:
             for library in sorted(self._clients):
                 service.instrument_clients(library)
             if port is not None:
-                asked = service.settings.prometheus_port
-                self._serve((port if asked == self._own.settings.prometheus_port else asked,))
+                self._serve_instead(port)
+
+    def _serve_instead(self, port: int) -> None:
+        """Serve on the port that was served on before, unless the application's own service has another."""
+        asked = self.service.settings.prometheus_port
+        if asked == self._own.settings.prometheus_port:
+            self._serve((port,))
+            return
+        self._serve((asked,))
+        if self.server is not None and self.service.settings.zero_code_checklist:
+            say(f"the application's own service: metrics at {self.server.url}")
 
     def _after_fork_in_child(self) -> None:
+        supervised, self._supervises = self._supervises, False
         self.server = None
-        self._serves_with_application = not self._supervises
+        self._serves_with_application = not supervised
         environment.tell_children(they_serve=False)
-        if self._supervises:
-            self._supervises = False
-            self._serve_as_worker()
+        if supervised:
+            with self.service.registry.incidents.contained("serving the metrics of a worker"):
+                self._serve_as_worker()

@@ -28,7 +28,8 @@ def _run_shadowed() -> None:
 
 def _begin() -> None:
     if find_spec("otel_monitoring") is None:
-        if _LINEAGE not in os.environ:  # of children of an instrumented process nobody has asked for it
+        # Nobody has asked it of the children of an instrumented process.
+        if _LINEAGE not in os.environ and sys.__stderr__ is not None:
             told = f"otel-monitoring: not instrumented: {sys.executable} has no otel_monitoring; install it there\n"
             os.write(2, told.encode(errors="backslashreplace"))
         return
