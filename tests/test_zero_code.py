@@ -251,11 +251,28 @@ async def item(request):
 app = Starlette(routes=[Mount("/items", app=Starlette(routes=[Route("/{number}", item)]))])
 """
 
+WRAPPED = f"""{FASTAPI}
+class Other:
+    def __init__(self, other_application):
+        self.other_application = other_application
+
+    async def __call__(self, *request):
+        await self.other_application(*request)
+
+def around(inner):
+    async def handed_on(scope, receive, send):
+        await inner(scope, receive, send)
+    return handed_on
+
+app = around(Other(app))
+"""
+
 KINDS = {
     "flask": (FLASK, "/items/<int:number>"),
     "django_wsgi": (DJANGO_WSGI, "/items/<int:number>"),
     "django_asgi": (DJANGO_ASGI, "/items/<int:number>"),
     "starlette": (STARLETTE, "/items/{number}"),
+    "wrapped": (WRAPPED, "/items/{number}"),
     "wsgi": (WSGI, "/*"),
     "asgi": (ASGI, "/*"),
 }
@@ -282,7 +299,7 @@ def test_applications_of_all_kinds_are_measured_under_gunicorn(tmp_path: Path, k
         check_application(page, url, endpoint)
 
 
-@pytest.mark.parametrize("kind", ["django_asgi", "starlette", "asgi"])
+@pytest.mark.parametrize("kind", ["django_asgi", "starlette", "wrapped", "asgi"])
 def test_applications_of_all_kinds_are_measured_under_uvicorn(tmp_path: Path, kind: str) -> None:
     """What uvicorn serves is measured, of whatever framework it is."""
     application, endpoint = KINDS[kind]

@@ -11,7 +11,10 @@ itself, as with a service of its own, comes first, and is not done twice.  So:
 from __future__ import annotations
 
 import threading
+from collections import deque
+from contextlib import suppress
 from functools import partial, wraps
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -37,6 +40,7 @@ _WITHIN = ("app", "application", "wsgi_app")
 """What middleware calls the application inside of it."""
 
 _LAYERS_AT_MOST = 50
+_LOOKED_AT_MOST = 500
 
 
 class _Framework(NamedTuple):
@@ -106,19 +110,20 @@ class Applications:
     def _around_build(self, build: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(build)
         def build_instrumented(app: Any, *arguments: object, **options: object) -> object:  # noqa: ANN401
+            instrumented = False
             with self._contained():
                 if self._is_to_be_built(app):
                     self._process.application_is_served()
                     self._process.service.instrument(app)
-                    # The instrumentation has put a method of its own before this one.
-                    return app.build_middleware_stack(*arguments, **options)
-            return build(app, *arguments, **options)
+                    instrumented = True
+            # The instrumentation has put a method of its own before this one.
+            return (app.build_middleware_stack if instrumented else partial(build, app))(*arguments, **options)
 
         return build_instrumented
 
     def _is_to_be_built(self, app: Any) -> bool:  # noqa: ANN401 (a Starlette, which is not to be imported here)
         """Tell whether an application is to be instrumented: it is not yet, and stands in no other one."""
-        self._mounted.update(layer for layer in _mounted_in(app) if isinstance(layer, self._known))
+        self._mounted.update(layer for layer in _mounted_in(app) if isinstance(layer, self._known) and layer is not app)
         instrumented = any(entry.cls is RequestMetrics for entry in app.user_middleware)
         return app.middleware_stack is None and not instrumented and app not in self._mounted
 
@@ -193,8 +198,30 @@ class Applications:
 
 
 def _passes(app: object, classes: tuple[type, ...]) -> bool:
-    """Tell whether requests to an application pass an object of one of these classes."""
-    return any(isinstance(layer, classes) for layer in _layers(app))
+    """Tell whether an application is of one of these classes, or holds one that it hands requests to.
+
+    Middleware calls the application inside of it by any name, so all is looked at that can be called.
+    """
+    waiting, seen = deque([app]), set[int]()
+    while waiting and len(seen) < _LOOKED_AT_MOST:
+        part = waiting.popleft()
+        if issubclass(type(part), classes):  # what a proxy says of its class may be an error
+            return True
+        if id(part) not in seen:
+            seen.add(id(part))
+            waiting.extend(held for held in _held_by(part) if callable(held) and not issubclass(type(held), type))
+    return False
+
+
+def _held_by(part: object) -> Iterator[object]:
+    if isinstance(part, MethodType):
+        yield part.__self__
+    elif isinstance(part, FunctionType):
+        for cell in part.__closure__ or ():
+            with suppress(ValueError):  # nothing is in it yet
+                yield cell.cell_contents
+    with suppress(TypeError, RuntimeError):  # what has none, and proxies of werkzeug's outside of a request
+        yield from vars(part).values()
 
 
 def _layers(app: object) -> Iterator[object]:
