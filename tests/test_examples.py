@@ -52,3 +52,17 @@ def test_the_fastapi_application_shows_its_requests() -> None:
     assert f'http_requests_total{{{shown},status="5xx"}} 1.0' in text
     assert 'system_errors_total{error_type="LookupError",component="scorer"} 1.0' in text
     assert 'operations_total{operation="score",component="scorer",outcome="success"} 1.0' in text
+
+
+def test_the_flask_application_shows_its_requests() -> None:
+    """The Flask example answers, and its metrics show rules, errors counted once, and scores."""
+    example = load("flask_app")
+    client = example.app.test_client()
+    assert client.get("/prospects/anna/score").status_code == 200
+    assert client.get("/prospects/unknown/score").status_code == 500
+    text = client.get("/metrics").text
+    example.monitoring.shutdown()
+    shown = 'endpoint="/prospects/<prospect_id>/score",method="GET"'
+    assert f"request_duration_seconds_count{{{shown}}} 2" in text
+    assert f'http_requests_total{{{shown},status="5xx"}} 1.0' in text
+    assert 'system_errors_total{error_type="LookupError",component="scorer"} 1.0' in text

@@ -376,6 +376,12 @@ def test_excluded_paths_are_not_recorded(registry: Registry, excluded: list[str]
     assert sum(counts(registry).values()) == counted
 
 
+def test_patterns_of_urls_that_are_none_are_refused_at_once(registry: Registry) -> None:
+    """Not with the first request."""
+    with pytest.raises(ConfigurationError, match="untraced_urls is"):
+        WSGIRequestMetrics(answer, Watch(registry=registry, untraced="/health,(("))
+
+
 def test_nested_middleware_counts_once_for_each_registry(registry: Registry) -> None:
     """The outermost counts and reports; another service's counts for itself."""
     other, reported = Registry(strict=True), Reported()

@@ -53,6 +53,7 @@ class WSGIRequestMetrics:
         incidents: hears of our own faults.
         key: where the environment of a request holds its ``Exchange``.
         hears: what listens for exceptions that never leave the application, to tell the exchange.
+        tracing: tells whether there is any.
         spans: starts the spans of requests.
         logs: binds requests to the logs, where they are bound.
     """
@@ -63,9 +64,9 @@ class WSGIRequestMetrics:
         self.incidents = watch.registry.incidents
         self.key = f"otel_monitoring.exchange.{id(watch.registry)}"
         self.hears: object = None
-        spans = Spans(self.incidents, enabled=watch.tracing is not False)
-        self.spans = ServerSpans(spans, watch.untraced)
-        self.logs = None if watch.logs is None else RequestLogs(watch.logs, watch, spans)
+        self.tracing = Spans(self.incidents, enabled=watch.tracing is not False)
+        self.spans = ServerSpans(self.tracing, watch.untraced)
+        self.logs = None if watch.logs is None else RequestLogs(watch.logs, watch, self.tracing)
         self._answers: dict[str, WSGIApplication] = {}
         self._report = watch.report
         self._template = template
@@ -110,8 +111,10 @@ class WSGIRequestMetrics:
     def template_of(self, exchange: Exchange) -> str:
         """Return the whole template of a request."""
         try:
-            prefix = exchange.mounted_at()
-            return prefix + any_template(exchange.environ) if prefix else self._template(exchange.environ)
+            environ = exchange.environ
+            if environ.get("SCRIPT_NAME", "") != exchange.script and (prefix := _mounted_at(exchange)):
+                return prefix + any_template(environ)
+            return self._template(environ)
         except MISFITS as fault:
             if not self.incidents.contain(fault, "finding the route of a request"):
                 raise
@@ -135,3 +138,13 @@ class WSGIRequestMetrics:
                 self._bound[template, method, status] = bound
             return bound
         return NOWHERE
+
+
+def _mounted_at(exchange: Exchange) -> str:
+    """Return the prefix that was taken off the path on the way to a mounted application.
+
+    A middleware that sets ``SCRIPT_NAME`` from what a client says leaves the path as it is.
+    """
+    environ = exchange.environ
+    prefix: str = environ["SCRIPT_NAME"].removeprefix(exchange.script)
+    return prefix if prefix + environ.get("PATH_INFO", "") == exchange.path else ""
