@@ -354,6 +354,52 @@ def test_an_application_of_another_framework_that_is_mounted_is_counted_once(tmp
         assert total([page], "http_requests_total") == 2
 
 
+def test_all_can_be_switched_off_but_the_page(tmp_path: Path) -> None:
+    """With ``*`` applications are served as they are, and the process alone is measured."""
+    write(tmp_path, "app.py", FASTAPI)
+    env = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
+    with running(tmp_path, str(PROGRAMS / "uvicorn"), "app:app", "--port", "0", **env) as program:
+        [page] = program.wait_for(SERVED)
+        [url] = program.wait_for(UVICORN)
+        assert ask(f"{url}/items/1").status == 200
+        assert samples(page, "memory_usage_bytes")
+        assert not samples(page, "http_requests_total")
+
+
+FIRST_USE = """
+import logging, sys, urllib.request
+import inner, requests
+from wsgiref.util import setup_testing_defaults
+
+def imported():
+    rooms = "otel_monitoring", "opentelemetry", "prometheus_client"
+    return {name for name in sys.modules if name.partition(".")[0] in rooms}
+
+before = imported()
+for path in ("/items/1", "/items/0", "/nowhere"):
+    environ = {"PATH_INFO": path}
+    setup_testing_defaults(environ)
+    for piece in inner.app(environ, lambda *_: None):
+        pass
+try:
+    requests.get("http://127.0.0.1:1/")
+except requests.ConnectionError:
+    logging.getLogger("inner").exception("no connection")
+page = urllib.request.urlopen(sys.argv[1]).read().decode()
+print("http_requests_total{" in page, "api_requests_total{" in page, sorted(imported() - before))
+"""
+
+
+@pytest.mark.parametrize("kind", ["flask", "django_wsgi"])
+def test_the_first_request_the_first_error_and_the_first_scrape_import_nothing(tmp_path: Path, kind: str) -> None:
+    """A worker that is forked while another thread imports would wait for that import for ever."""
+    write(tmp_path, "inner.py", KINDS[kind][0])
+    find = "from otel_monitoring.zero_code.bootstrap import _started; sys.argv.append(_started[0].server.url)\n"
+    script = write(tmp_path, "script.py", f"import sys\n{find}{FIRST_USE}")
+    done = run_to_end(sys.executable, script, options=("--port", "0", "--quiet"), cwd=tmp_path)
+    assert done.stdout == "True True []\n", done.stderr
+
+
 def test_flasks_own_server_is_measured(tmp_path: Path) -> None:
     """``python -m flask run`` serves and is measured in the process that was started."""
     write(tmp_path, "app.py", FLASK)
