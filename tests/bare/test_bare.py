@@ -83,3 +83,17 @@ def test_postgresql_needs_its_extra() -> None:
     """The message names the extra to install."""
     with pytest.raises(ExtraMissingError, match=r"otel-monitoring\[postgres\]"):
         MonitoringService(store_errors="postgresql://db.example/errors")
+
+
+def test_a_program_is_run_without_a_changed_line() -> None:
+    """Neither a framework nor an instrumentor needs to be there."""
+    program = Path(sys.executable).with_name("otel-monitoring")
+    ran = subprocess.run(
+        [program, "run", "--port", "0", "--", sys.executable, "-c", "print('done')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "done\n"
+    assert "metrics at http://127.0.0.1:" in ran.stderr
+    assert "web applications  none" in ran.stderr
