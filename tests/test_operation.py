@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import inspect
 import pickle
 import threading
 import time
+import types
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import cache, cached_property, partial, singledispatch
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 
 from otel_monitoring.catalogue.shipped import COMPONENT_LAST_SUCCESS, OPERATIONS
+from otel_monitoring.errors import Corridor, CountErrors
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.metrics import Distribution, Registry
+from otel_monitoring.metrics.series import HistogramSeries, UpDownCounterSeries
+from tests.logging_state import errors_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
 Reported = list[tuple[BaseException, str]]
 
@@ -157,6 +162,45 @@ async def test_a_cancelled_coroutine_is_cancelled_not_failed(
     assert outcomes(registry, "wait", "scorer") == {"cancelled": 1}
     assert reported == []
     assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+def test_a_coroutine_that_nobody_awaits_is_no_operation(operations: Operations, registry: Registry) -> None:
+    """Made and closed, or made and forgotten, as a task that is cancelled before its first step."""
+
+    @operations.operation("wait", component="scorer")
+    async def wait() -> None: ...
+
+    wait().close()
+
+    async def cancel() -> None:
+        task = asyncio.create_task(wait())
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert outcomes(registry, "wait", "scorer") == {}
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+@pytest.mark.asyncio
+async def test_a_coroutine_function_of_the_old_kind_is_awaited_as_before(
+    operations: Operations, registry: Registry
+) -> None:
+    """A generator function under ``types.coroutine``: its time is that of its whole run."""
+
+    @operations.operation("wait", component="scorer")
+    @types.coroutine
+    def wait(seconds: float) -> Generator[Any, Any, str]:
+        yield from asyncio.sleep(seconds).__await__()
+        return "waited"
+
+    assert await wait(0.02) == "waited"
+    assert outcomes(registry, "wait", "scorer") == {"success": 1}
+    took = value(registry, "processing_time_seconds", operation="wait", component="scorer")
+    assert isinstance(took, Distribution)
+    assert took.sum >= 0.02
+    assert value(registry, "stream_items_total", operation="wait", component="scorer") is None
 
 
 def test_an_exit_is_cancelled_not_failed(operations: Operations, registry: Registry, reported: Reported) -> None:
@@ -513,6 +557,134 @@ def test_a_series_removed_during_a_call_costs_no_count(operations: Operations, r
     assert outcomes(registry, "score", "scorer") == {"success": 1}  # the second call removed the first's
     assert count(registry, "score", "scorer") == 2
     assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+class Abstract(abc.ABC):
+    """Has a decorated method that subclasses have to write."""
+
+    operations = Operations(KINDS, lambda error, *, component: None, "svc")
+
+    @operations.operation("abstract", component="c")
+    @abc.abstractmethod
+    def abstract(self) -> int:
+        """Return a number."""
+        return 1
+
+    @cached_property
+    @operations.operation("cached", component="c")
+    def cached(self) -> int:
+        """A number."""
+        return 2
+
+
+class Concrete(Abstract):
+    """Writes it."""
+
+    def abstract(self) -> int:
+        """Return a number."""
+        return super().abstract() + 1
+
+
+def test_other_decorators_around_it_do_what_they_did() -> None:
+    """Abstract methods, cached properties, single dispatch, a cache below."""
+    with pytest.raises(TypeError, match="abstract"):
+        Abstract()  # type: ignore[abstract]
+    concrete = Concrete()
+    assert concrete.abstract() == concrete.cached == concrete.cached == 2
+    assert outcomes(KINDS, "abstract", "c") == outcomes(KINDS, "cached", "c") == {"success": 1}
+
+    @singledispatch
+    @Abstract.operations.operation("kind", component="c")
+    def kind(thing: object) -> str:
+        return "object"
+
+    @kind.register
+    @Abstract.operations.operation("kind", component="c")
+    def _(thing: int) -> str:
+        return "int"
+
+    assert (kind("a"), kind(1)) == ("object", "int")
+    below: Callable[[], list[int]] = Abstract.operations.operation("below", component="c")(cache(list))
+    assert below() is below()
+    assert outcomes(KINDS, "kind", "c") == outcomes(KINDS, "below", "c") == {"success": 2}
+
+
+def test_type_hints_are_found_where_the_function_was_written(operations: Operations) -> None:
+    """As web frameworks look for them: in the function's own module, through ``__wrapped__``."""
+
+    def score(found: Distribution) -> Registry:
+        raise LookupError(found)
+
+    decorated = operations.operation("score")(score)
+    assert decorated.__annotations__ == {"found": "Distribution", "return": "Registry"}
+    assert get_type_hints(decorated) == {"found": Distribution, "return": Registry}
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_many_tasks_is_reported_once(registry: Registry) -> None:
+    """A ``TaskGroup`` wraps what its tasks raise: each has been reported, and the group is nothing new."""
+    corridor = Corridor(registry.incidents, [CountErrors(registry)])
+    operations = Operations(registry, corridor.report_exception, "svc")
+
+    @operations.operation("search", component="searcher")
+    async def search(number: int) -> None:
+        raise LookupError(number)
+
+    @operations.operation("find", component="finder")
+    async def find() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(search(1))
+            group.create_task(search(2))
+
+    with pytest.raises(ExceptionGroup):
+        await find()
+    assert errors_of(registry) == {("LookupError", "searcher"): 2}
+    assert outcomes(registry, "find", "finder") == {"error": 1}
+    assert outcomes(registry, "search", "searcher") == {"error": 2}
+
+
+@pytest.mark.asyncio
+async def test_a_fault_of_the_recording_does_not_reach_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions of each kind and blocks do what they do though nothing can be recorded, and the faults are counted."""
+    registry = Registry()
+    operation = Operations(registry, lambda error, *, component: None, "svc").operation
+
+    def fail(*given: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    @operation
+    async def later() -> int:
+        return 1
+
+    @operation
+    def stream() -> Generator[int, None, int]:
+        yield 1
+        return 2
+
+    @operation
+    async def stream_later() -> AsyncGenerator[int]:
+        yield 1
+
+    @operation
+    def wrong() -> None:
+        raise LookupError("mine")
+
+    for broken in (UpDownCounterSeries.add, UpDownCounterSeries.reach, HistogramSeries.record):
+        monkeypatch.setattr(f"otel_monitoring.metrics.series.{broken.__qualname__}", fail)
+    assert operation(lambda: 1)() == await later() == 1
+    items = stream()
+    assert next(items) == 1
+    with pytest.raises(StopIteration) as stopped:
+        next(items)
+    assert stopped.value.value == 2
+    assert [item async for item in stream_later()] == [1]
+    with pytest.raises(LookupError, match="mine"):
+        wrong()
+    with operation("block"):
+        pass
+    faults = value(registry, "monitoring_dropped_total", reason="internal")
+    assert isinstance(faults, float)
+    assert faults >= 2 * 6
 
 
 def test_a_failing_report_does_not_reach_the_caller() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from bisect import bisect_left
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
@@ -22,7 +23,7 @@ from otel_monitoring.instrument.streams import measured_async_generator, measure
 from otel_monitoring.metrics.series import DETACHED, MISFITS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
     from types import TracebackType
     from typing import Self
 
@@ -168,7 +169,7 @@ def _measured(function: Callable[..., Any], recorder: Recorder) -> Callable[...,
     if inspect.iscoroutinefunction(kind):
         return _measured_coroutine(function, recorder)
     if inspect.isgeneratorfunction(kind):
-        return measured_generator(function, recorder)
+        return _measured_awaitable(function, recorder) if _is_awaited(kind) else measured_generator(function, recorder)
     if inspect.isasyncgenfunction(kind):
         return measured_async_generator(function, recorder)
     return _measured_function(function, recorder)
@@ -180,6 +181,12 @@ def _code_of(function: Callable[..., object]) -> Callable[..., object]:
         return function
     method: Callable[..., object] = type(function).__call__
     return method
+
+
+def _is_awaited(generator_function: Callable[..., object]) -> bool:
+    """Tell whether it is a coroutine function as they were made before ``async``, by ``types.coroutine``."""
+    code = getattr(generator_function, "__code__", None)
+    return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 def _refuse_what_is_no_function(function: object) -> None:
@@ -276,5 +283,17 @@ def _measured_coroutine(function: Callable[P, Awaitable[R]], recorder: Recorder)
         except MISFITS:
             recorder.end(took, "success")
         return result
+
+    return measured
+
+
+def _measured_awaitable(
+    function: Callable[P, Generator[Any, Any, R]], recorder: Recorder
+) -> Callable[P, Generator[Any, Any, R]]:
+    @types.coroutine
+    @functools.wraps(function)
+    def measured(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, R]:
+        with Run(recorder, recorder.open_frame()):
+            return (yield from function(*args, **kwargs))
 
     return measured
