@@ -355,6 +355,39 @@ def test_an_async_stream_is_measured_to_its_end(
     assert durations(hooked) == 4
 
 
+@with_niquests
+def test_an_async_stream_of_niquests_is_measured_to_its_end(
+    hooked: MonitoringService, platform: PlatformServer
+) -> None:
+    """It is read, closed before its first piece, left early, or breaks off."""
+
+    async def work() -> None:
+        async with niquests.AsyncSession() as session:
+            platform.go_on.clear()
+            answer = await session.get(platform.url("/stream"), stream=True)
+            assert outcomes(hooked) == {}
+            platform.go_on.set()
+            assert b"".join([piece async for piece in await answer.iter_content(1000)]) == WHOLE
+            assert outcomes(hooked) == {"success": 1}
+            answer = await session.get(platform.url("/stream"), stream=True)
+            assert await answer.content == WHOLE
+            assert outcomes(hooked) == {"success": 2}
+            answer = await session.get(platform.url("/stream"), stream=True)
+            await answer.close()
+            assert outcomes(hooked) == {"success": 3}
+            async with await session.get(platform.url("/stream"), stream=True) as answer:
+                async for _ in await answer.iter_raw(1000):
+                    break
+            assert outcomes(hooked) == {"success": 4}
+            answer = await session.get(platform.url("/break"), stream=True)
+            with pytest.raises(niquests.RequestException):
+                await answer.content
+
+    asyncio.run(work())
+    assert outcomes(hooked) == {"success": 4, "server_error": 1}
+    assert durations(hooked) == 5
+
+
 def test_an_aiohttp_stream_is_measured_to_its_end(hooked: MonitoringService, platform: PlatformServer) -> None:
     """It is read, left early, or breaks off."""
 
