@@ -723,5 +723,5 @@ class MonitoringService(WithGrafana):
 
     def _unknown(self, metric_name: object) -> str:
         found = self.registry.catalogue.nearest(str(metric_name))
-        meant = f"; did you mean {found!r}?" if found else ""
+        meant = f"; did you mean {found!r}?" if found else "."
         return f"no metric is called {metric_name!r}{meant} Declare your own with counter(), gauge() or histogram()"
