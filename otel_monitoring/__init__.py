@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from otel_monitoring.catalogue.objective import Latency, Objective
 from otel_monitoring.exceptions import (
     ConfigurationError,
     DeclarationError,
@@ -32,9 +33,11 @@ __all__ = [
     "Gauge",
     "GrafanaError",
     "Histogram",
+    "Latency",
     "MeasurementError",
     "MonitoringError",
     "MonitoringService",
+    "Objective",
     "QueryError",
     "ServerError",
     "Settings",

@@ -9,6 +9,7 @@
     ├── ExtraMissingError      a feature needs an optional dependency that is not installed
     ├── ServerError            the stand-alone metrics server cannot start
     ├── QueryError             a query is no PromQL, or names what the catalogue does not hold
+    ├── DashboardError         a dashboard, a row or a panel is put together wrongly
     ├── PushError              a Pushgateway did not take what was pushed; never leaves the service
     ├── StoreError             the error store cannot be read or written
     │   └── UnknownGroupError  no group of errors, or more than one, is meant
@@ -94,6 +95,10 @@ class UnknownGroupError(StoreError, LookupError):
 
 class QueryError(MonitoringError, ValueError):
     """A query is no PromQL, or names a metric, label or bucket that the catalogue does not hold."""
+
+
+class DashboardError(MonitoringError, ValueError):
+    """A dashboard, a row or a panel is put together wrongly; the message says what would be right."""
 
 
 class GrafanaError(MonitoringError):

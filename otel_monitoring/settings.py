@@ -22,7 +22,8 @@ from urllib.parse import unquote, urlsplit
 
 from otel_monitoring.catalogue import did_you_mean
 from otel_monitoring.catalogue.names import nearest
-from otel_monitoring.exceptions import ConfigurationError
+from otel_monitoring.catalogue.thresholds import Thresholds
+from otel_monitoring.exceptions import ConfigurationError, DeclarationError
 
 PREFIX = "OTEL_MONITORING_"
 DAY_SECONDS = 86_400.0
@@ -47,6 +48,7 @@ _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _CREDENTIALS = re.compile(r"\A([a-zA-Z][a-zA-Z0-9+.-]*://)?.*@", re.DOTALL)
 _HIDDEN = "***"
+_SCHEDULER_SECONDS = 10  # Grafana evaluates rules at multiples of it
 _LONGEST_SHOWN = 80
 
 
@@ -192,6 +194,13 @@ def _seconds_from(lowest: float) -> Callable[[object], float]:
     return read
 
 
+def _interval(value: object) -> int:
+    number = _number(value)
+    if number % _SCHEDULER_SECONDS or not _SCHEDULER_SECONDS <= number <= DAY_SECONDS:
+        raise _MisfitError
+    return int(number)
+
+
 def _choice_of(*choices: str) -> Kind:
     by_lower = {choice.lower(): choice for choice in choices}
 
@@ -295,6 +304,18 @@ def _host(value: object) -> str:
     return host
 
 
+def _thresholds(value: object) -> Thresholds:
+    if isinstance(value, Thresholds):
+        return value
+    pairs = _pairs(value) if isinstance(value, str) else value
+    if not isinstance(pairs, Mapping):
+        raise _MisfitError
+    try:
+        return Thresholds.read(cast("Mapping[str, object]", pairs))
+    except DeclarationError as error:
+        raise _MisfitError(f"; {error}") from None
+
+
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
@@ -326,9 +347,15 @@ PORT = Kind("whole number", "a port: a whole number from 0 to 65535", _whole_fro
 COUNT = Kind("whole number", "a whole number above 0", _whole_from(1, 10**9))
 PAUSE = Kind("number", "a number of seconds from 0 to 86400", _seconds_from(0.0))
 TIMEOUT = Kind("number", "a number of seconds from 0.001 to 86400", _seconds_from(0.001))
+INTERVAL = Kind("whole number", "a number of seconds from 10 to 86400, a multiple of 10", _interval)
 NETWORKS = Kind("list of networks", "a list of networks such as 10.0.0.0/8, 127.0.0.1", _networks)
 LABELS = Kind("labels", "a list of labels such as region=eu,zone=a", _labels)
 PLATFORMS = Kind("hosts", "a list of hosts and their platforms such as api.example.com=example", _platforms)
+THRESHOLDS = Kind(
+    "names and numbers",
+    "a list of thresholds such as error_ratio=0.05, error_ratio.crawler=0.1",
+    _thresholds,
+)
 LOG_FORMAT = _choice_of("json", "console")
 LOG_LEVEL = _choice_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -572,6 +599,63 @@ class Settings:
     )
     grafana_password: str | None = field(
         default=None, metadata={"about": About(TEXT, "The password that belongs to it.", secret=True)}
+    )
+    grafana_timeout_seconds: float = field(
+        default=10.0, metadata={"about": About(TIMEOUT, "How long Grafana may take to answer one request.", unit="s")}
+    )
+    grafana_verify_tls: bool = field(
+        default=True, metadata={"about": About(SWITCH, "Check Grafana's certificate, where its address is https.")}
+    )
+    grafana_ca_file: str | None = field(
+        default=None,
+        metadata={"about": About(PATH, "The certificates to trust for that, in PEM form; else those of the system.")},
+    )
+    grafana_organization_id: int | None = field(
+        default=None,
+        metadata={"about": About(COUNT, "The organisation to work in; without it, that of the credentials.")},
+    )
+    grafana_folder: str = field(
+        default="otel-monitoring",
+        metadata={
+            "about": About(TEXT, "The title of the folder for dashboards and alert rules; made where it is missing.")
+        },
+    )
+    grafana_datasource: str | None = field(
+        default=None,
+        metadata={
+            "about": About(TEXT, "The uid or the name of the Prometheus to query; without it, the default or only one.")
+        },
+    )
+    grafana_alert_group: str = field(
+        default="otel-monitoring",
+        metadata={"about": About(TEXT, "The group of alert rules that name none.")},
+    )
+    grafana_alert_interval_seconds: int = field(
+        default=60,
+        metadata={"about": About(INTERVAL, "The time between two evaluations of alert rules.", unit="s")},
+    )
+    grafana_editable: bool = field(
+        default=True,
+        metadata={"about": About(SWITCH, "Let people change the alert rules in Grafana's UI (no provenance).")},
+    )
+
+    thresholds: Thresholds = field(
+        default_factory=Thresholds,
+        metadata={
+            "about": About(
+                THRESHOLDS,
+                "The limits of the alerts, where they are not to be the default ones: `error_ratio=0.05`, and for one "
+                "component `error_ratio.crawler=0.1`.",
+            )
+        },
+    )
+    prometheus_job: str | None = field(
+        default=None,
+        metadata={
+            "about": About(
+                TEXT, "The job that Prometheus scrapes this service as; without it, the name of the service."
+            )
+        },
     )
 
     @classmethod

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from otel_monitoring.catalogue import Catalogue, Declaration, Kind, prometheus_label, prometheus_name
+from otel_monitoring.catalogue import Catalogue, Declaration, Kind, bound_text, prometheus_label, prometheus_name
 from otel_monitoring.exceptions import DeclarationError
-from otel_monitoring.export.text import Exposition, bound_text, prefers_openmetrics
+from otel_monitoring.export.text import Exposition, prefers_openmetrics
 from otel_monitoring.metrics import Registry
 
 if TYPE_CHECKING:

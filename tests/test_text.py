@@ -13,9 +13,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from otel_monitoring.catalogue import Declaration, Kind
+from otel_monitoring.catalogue import Declaration, Kind, bound_text
 from otel_monitoring.catalogue.shipped import SHIPPED
-from otel_monitoring.export.text import OPENMETRICS, TEXT, Exposition, bound_text, number_text, prefers_openmetrics
+from otel_monitoring.export.text import OPENMETRICS, TEXT, Exposition, number_text, prefers_openmetrics
 from otel_monitoring.metrics import Counter, Gauge, Histogram, Registry, UpDownCounter
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from otel_monitoring.catalogue.kind import Kind
 from otel_monitoring.catalogue.names import (
     label_name_problem,
     metric_name_problem,
@@ -17,6 +17,7 @@ from otel_monitoring.catalogue.names import (
     unit_problem,
     unit_suffix,
 )
+from otel_monitoring.catalogue.usual import UsualQueries
 from otel_monitoring.exceptions import DeclarationError
 
 if TYPE_CHECKING:
@@ -26,35 +27,8 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 """Bounds for durations in seconds: those of OpenTelemetry's HTTP conventions."""
 
 
-class Kind(StrEnum):
-    """What a metric does over time; the value is the type that Prometheus shows."""
-
-    COUNTER = "counter"
-    UP_DOWN_COUNTER = "up_down_counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-    @property
-    def prometheus_type(self) -> str:
-        """The word after ``# TYPE``: Prometheus knows no up-down counter."""
-        return "gauge" if self is Kind.UP_DOWN_COUNTER else self.value
-
-    @property
-    def sample_suffixes(self) -> tuple[str, ...]:
-        """What is appended to the family's base name, one for each kind of line shown."""
-        return _SAMPLE_SUFFIXES[self]
-
-
-_SAMPLE_SUFFIXES = {
-    Kind.COUNTER: ("_total", "_created"),
-    Kind.UP_DOWN_COUNTER: ("",),
-    Kind.GAUGE: ("",),
-    Kind.HISTOGRAM: ("_bucket", "_sum", "_count", "_created"),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
+class Declaration(UsualQueries):
     """A metric of the catalogue, checked when it is made.
 
     Args:
@@ -96,6 +70,11 @@ class Declaration:
         put(self, "buckets", tuple(float(bound) for bound in self.buckets))
         put(self, "prometheus_name", prometheus_name(self.name, self.unit, counter=self.kind is Kind.COUNTER))
         put(self, "prometheus_labels", tuple(map(prometheus_label, self.labels)))
+
+    @property
+    def declaration(self) -> Declaration:
+        """The metric itself, as an instrument gives it."""
+        return self
 
     @property
     def base_name(self) -> str:

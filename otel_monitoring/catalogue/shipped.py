@@ -6,7 +6,8 @@ need on top.  A name here is OpenTelemetry's; ``docs/metrics.md`` shows Promethe
 
 from __future__ import annotations
 
-from otel_monitoring.catalogue.declaration import SECONDS, Declaration, Kind
+from otel_monitoring.catalogue.declaration import SECONDS, Declaration
+from otel_monitoring.catalogue.kind import Kind
 
 LONG_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Bounds for work that may take minutes, as an agent's does."""

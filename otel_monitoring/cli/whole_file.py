@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+READABLE = 0o644
+
+
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
-    """Give a UTF-8 file that only its owner may read, and which has its name once all is written.
+def whole_file(path: Path, *, private: bool = True) -> Iterator[TextIO]:
+    """Give a UTF-8 file that has its name once all is written.
 
     A link is followed; a device or a pipe is written to as it is.
+
+    Args:
+        path: where it shall be.
+        private: only its owner may read it; else everybody may.
 
     Raises:
         MonitoringError: it cannot be written; nothing is left of it then.
@@ -29,14 +36,16 @@ def whole_file(path: Path) -> Iterator[TextIO]:
             with target.open("w", encoding="utf-8") as file:
                 yield file
         else:
-            yield from _replaced(target)
+            yield from _replaced(target, private=private)
     except OSError as error:
         raise MonitoringError(f"{path} cannot be written ({error.strerror})") from error
 
 
-def _replaced(target: Path) -> Iterator[TextIO]:
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".errors-", suffix=".part")
+def _replaced(target: Path, *, private: bool) -> Iterator[TextIO]:
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".otel-monitoring-", suffix=".part")
     try:
+        if not private:
+            os.fchmod(descriptor, READABLE)
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 (mkstemp gives a descriptor)
             yield file
             file.flush()

@@ -11,14 +11,13 @@ C code.  The two formats differ in the headings, in ``_created`` and in the end 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from decimal import Decimal
 from itertools import accumulate, compress
 from math import isfinite, isnan
 from operator import mod
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from otel_monitoring.catalogue import OVERFLOW_LABEL, Declaration, Kind
+from otel_monitoring.catalogue import OVERFLOW_LABEL, Declaration, Kind, bound_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,9 +31,6 @@ K = TypeVar("K")
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-GO_EXPONENT_FROM = 1e6
-"""The number from which Go's shortest form has an exponent."""
 
 _LABEL_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
@@ -276,17 +272,6 @@ def number_text(value: float) -> str:
     if isfinite(value):
         return repr(value)
     return "NaN" if isnan(value) else ("+Inf" if value > 0 else "-Inf")
-
-
-def bound_text(bound: float) -> str:
-    """Return a bucket bound as Go writes it, ``1.048576e+06``.
-
-    Prometheus 3 rewrites bounds that way, so that a query finds the same text in any version.
-    """
-    if abs(bound) < GO_EXPONENT_FROM:
-        return repr(bound)
-    digits, exponent = f"{Decimal(repr(bound)).normalize():e}".split("e")
-    return f"{digits}e{int(exponent):+03d}"
 
 
 def _heading(declaration: Declaration, *, openmetrics: bool) -> str:

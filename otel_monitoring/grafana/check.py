@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-import promql_parser
+import promql_parser as promql
 
 from otel_monitoring.exceptions import QueryError
+from otel_monitoring.grafana.buckets import bound_problems, quantile_problems
+from otel_monitoring.grafana.counters import counter_problems
+from otel_monitoring.grafana.labels import label_problems
+from otel_monitoring.grafana.promql import metric_name, parse_query, parts, selectors
+from otel_monitoring.grafana.series import KnownSeries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from otel_monitoring.catalogue import Catalogue
 
-GRAFANA_DURATION = re.compile(r"\$__(rate_interval|interval|range)\b|\$\{__(rate_interval|interval|range)\}")
-GRAFANA_VARIABLE = re.compile(r"\$\{?\w+(:\w+)?\}?")
 NO_RECORDED: dict[str, frozenset[str]] = {}
 
 
 def check_query(
     expr: str,
-    catalogue: Catalogue,  # noqa: ARG001 (names are checked next)
+    catalogue: Catalogue,
     *,
     where: str,
-    recorded: Mapping[str, frozenset[str]] = NO_RECORDED,  # noqa: ARG001 (as above)
+    recorded: Mapping[str, frozenset[str]] = NO_RECORDED,
+    foreign: Iterable[str] = (),
 ) -> None:
     """Refuse a query that is no PromQL, or that names what the catalogue does not hold.
 
@@ -33,11 +36,37 @@ def check_query(
         catalogue: what is declared.
         where: whose query it is, as in ``panel 'Backlog'``; the message begins with it.
         recorded: the series that recording rules make, by name, with their labels.
+        foreign: names of others' metrics that are allowed; ``*`` stands for any text.
 
     Raises:
         QueryError: the message says what is wrong and what would be right.
     """
-    try:
-        promql_parser.parse(GRAFANA_VARIABLE.sub(".*", GRAFANA_DURATION.sub("5m", expr)))
-    except ValueError as error:
-        raise QueryError(f"{where}: {expr!r} is no PromQL: {error}") from None
+    tree = parse_query(expr, where=where)
+    problems = list(dict.fromkeys(_problems(tree, KnownSeries(catalogue, recorded=recorded, foreign=foreign))))
+    if problems:
+        raise QueryError(f"{where}: {'; '.join(problems)} (in {expr})")
+
+
+def _problems(tree: promql.Expr, known: KnownSeries) -> Iterator[str]:
+    missing = list(_missing(tree, known))
+    yield from missing
+    yield from _problems_within(tree, known)
+    if not missing:
+        yield from counter_problems(tree, known)
+
+
+def _missing(tree: promql.Expr, known: KnownSeries) -> Iterator[str]:
+    for selector in selectors(tree):
+        name = metric_name(selector)
+        if name is not None and known.find(name) is None:
+            yield known.missing(name)
+
+
+def _problems_within(expr: promql.Expr, known: KnownSeries) -> Iterator[str]:
+    yield from label_problems(expr, known)
+    if isinstance(expr, promql.VectorSelector):
+        yield from bound_problems(expr, known)
+    if isinstance(expr, promql.Call):
+        yield from quantile_problems(expr, known)
+    for part in parts(expr):
+        yield from _problems_within(part, known)

@@ -17,6 +17,7 @@ from bisect import bisect_left
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from otel_monitoring.catalogue.objective import Objectives
 from otel_monitoring.instrument.recorder import BOUNDS, Recorder, ReportError, Run
 from otel_monitoring.instrument.spans import Role, Spans, current_frame
 from otel_monitoring.instrument.streams import measured_async_generator, measured_generator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from otel_monitoring.catalogue.objective import Objective
     from otel_monitoring.metrics import Registry
     from otel_monitoring.metrics.pages import Slots
 
@@ -49,25 +51,52 @@ class Operations:
         report: told of each exception.
         component: the component of functions that name none.
         spans: start the spans of operations; None starts those of the provider that the application sets.
+        objectives: where the objectives go that are declared beside functions; None keeps them here.
     """
 
-    def __init__(self, registry: Registry, report: ReportError, component: str, *, spans: Spans | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        report: ReportError,
+        component: str,
+        *,
+        spans: Spans | None = None,
+        objectives: Objectives | None = None,
+    ) -> None:
         self._registry = registry
         self._report = report
         self._component = component
         self._spans = Spans(registry.incidents) if spans is None else spans
+        self._objectives = Objectives() if objectives is None else objectives
         self._recorders: dict[tuple[Role, str, str], Recorder] = {}
 
     @overload
     def operation(
-        self, name: str | None = None, component: str | None = None, *, role: Role = Role.OPERATION
+        self,
+        name: str | None = None,
+        component: str | None = None,
+        *,
+        role: Role = Role.OPERATION,
+        objective: Objective | None = None,
     ) -> Operation: ...
 
     @overload
-    def operation(self, name: Decorated, component: str | None = None, *, role: Role = Role.OPERATION) -> Decorated: ...
+    def operation(
+        self,
+        name: Decorated,
+        component: str | None = None,
+        *,
+        role: Role = Role.OPERATION,
+        objective: Objective | None = None,
+    ) -> Decorated: ...
 
     def operation(
-        self, name: str | Decorated | None = None, component: str | None = None, *, role: Role = Role.OPERATION
+        self,
+        name: str | Decorated | None = None,
+        component: str | None = None,
+        *,
+        role: Role = Role.OPERATION,
+        objective: Objective | None = None,
     ) -> Operation | Decorated:
         """Return what decorates a function of any kind, and measures a block as a context manager.
 
@@ -76,14 +105,21 @@ class Operations:
                 place, as the decorator without parentheses hands it in, is decorated at once.
             component: the label ``component``; the service's where left out.
             role: what it is to OpenTelemetry: by it go the names of its spans and their attributes.
+            objective: what it promises.
 
         Raises:
             TypeError: the name is neither a name nor a function.
+            DeclarationError: the operation has promised something else before.
         """
+        belongs_to = component or self._component
 
         def recorder(operation: str) -> Recorder:
-            return self._recorder(role, operation, component or self._component)
+            if objective is not None:
+                self._objectives.declare(operation, belongs_to, objective)
+            return self._recorder(role, operation, belongs_to)
 
+        if isinstance(name, str) and objective is not None:
+            self._objectives.declare(name, belongs_to, objective)
         if name is None or isinstance(name, str):
             return Operation(recorder, name)
         return Operation(recorder, None)(name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from opentelemetry import metrics as otel
 
+from otel_monitoring.catalogue.usual import UsualQueries
 from otel_monitoring.metrics.series import (
     INFINITY,
     MISFITS,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Series)
 
 
-class _Labelled(Generic[S]):
+class _Labelled(UsualQueries, Generic[S]):
     """What the instruments of all kinds have in common."""
 
     def __init__(self, family: Family[S]) -> None:

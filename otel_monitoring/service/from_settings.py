@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.errors import Origin, Recorder
 from otel_monitoring.errors.secrecy.scrub import Scrubber
+from otel_monitoring.exceptions import ConfigurationError
 from otel_monitoring.metrics import Registry
 from otel_monitoring.settings import Settings, is_pattern
 
 if TYPE_CHECKING:
     from otel_monitoring.errors.opening import Keeping, Opened
     from otel_monitoring.errors.store import ErrorStore
+    from otel_monitoring.grafana.connection import Connection
 
 
 def open_error_store(settings: Settings) -> ErrorStore:
@@ -45,6 +47,28 @@ def opened_store(settings: Settings, registry: Registry, scrubber: Scrubber) -> 
     from otel_monitoring.errors.opening import open_store
 
     return open_store(keeping_of(settings), registry, scrubber)
+
+
+def grafana_connection_of(settings: Settings) -> Connection:
+    """Return where Grafana is and how to sign in there, by these settings.
+
+    Raises:
+        ConfigurationError: there is no ``grafana_url``.
+    """
+    from otel_monitoring.grafana.connection import Connection
+
+    if settings.grafana_url is None:
+        raise ConfigurationError(("grafana_url is not set: give the address of Grafana, as 'http://grafana:3000'",))
+    return Connection(
+        url=settings.grafana_url,
+        token=settings.grafana_api_key,
+        username=settings.grafana_username,
+        password=settings.grafana_password,
+        verify=settings.grafana_verify_tls and (settings.grafana_ca_file or True),
+        timeout_seconds=settings.grafana_timeout_seconds,
+        organization_id=settings.grafana_organization_id,
+        offline=settings.offline,
+    )
 
 
 def recorder_of(settings: Settings) -> Recorder:

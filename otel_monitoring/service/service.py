@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO, TypeVar, cast,
 from opentelemetry import metrics as otel
 
 from otel_monitoring.catalogue import Declaration, Kind
+from otel_monitoring.catalogue.objective import Objectives
 from otel_monitoring.catalogue.shipped import (
     MONITORING_EXPORT_FAILURES,
     MONITORING_OVERHEAD,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Self
     from wsgiref.types import WSGIApplication
 
+    from otel_monitoring.catalogue.objective import Objective
     from otel_monitoring.errors.corridor import Sink
     from otel_monitoring.errors.store import ErrorStore
     from otel_monitoring.export.asgi import MetricsApp
@@ -69,6 +71,7 @@ class MonitoringService(WithGrafana):
     Attributes:
         settings: as they are in force.
         registry: the metrics, from declaration to snapshot.
+        objectives: what operations promise, as it was declared beside them.
         watchers: called with each service that is made; the test kit is one.
     """
 
@@ -80,7 +83,10 @@ class MonitoringService(WithGrafana):
         self._component = self.settings.service_name
         self._corridor = Corridor(self.registry.incidents, [CountErrors(self.registry)], recorder_of(self.settings))
         spans = Spans(self.registry.incidents, enabled=not self.settings.disabled)
-        self._operations = Operations(self.registry, self._report_exception, self._component, spans=spans)
+        self.objectives = Objectives()
+        self._operations = Operations(
+            self.registry, self._report_exception, self._component, spans=spans, objectives=self.objectives
+        )
         self._rate_limits = RateLimits(self.registry)
         self._tokens = Tokens(self.registry)
         self._overhead = self.registry.counter(MONITORING_OVERHEAD)
@@ -346,12 +352,20 @@ class MonitoringService(WithGrafana):
     # Instrumentation
 
     @overload
-    def operation(self, name: str | None = None, component: str | None = None) -> Operation: ...
+    def operation(
+        self, name: str | None = None, component: str | None = None, *, objective: Objective | None = None
+    ) -> Operation: ...
 
     @overload
     def operation(self, name: Decorated) -> Decorated: ...
 
-    def operation(self, name: str | Decorated | None = None, component: str | None = None) -> Operation | Decorated:
+    def operation(
+        self,
+        name: str | Decorated | None = None,
+        component: str | None = None,
+        *,
+        objective: Objective | None = None,
+    ) -> Operation | Decorated:
         """Return a decorator for functions and generators, async or not, which measures a block under ``with`` too.
 
         Where the application has set up tracing, each call is a span of that name.  Without
@@ -360,31 +374,49 @@ class MonitoringService(WithGrafana):
         Args:
             name: the label ``operation``; a function's own name where left out.
             component: the label ``component``; the service's name where left out.
+            objective: what it promises; alerts tell when it spends its error budget too fast.
 
         Raises:
             TypeError: what is decorated is no function.
+            DeclarationError: the operation has promised something else before.
         """
-        return self._operations.operation(name, component)
+        return self._operations.operation(name, component, objective=objective)
 
     @overload
-    def agent(self, name: str | None = None, component: str | None = None) -> Operation: ...
+    def agent(
+        self, name: str | None = None, component: str | None = None, *, objective: Objective | None = None
+    ) -> Operation: ...
 
     @overload
     def agent(self, name: Decorated) -> Decorated: ...
 
-    def agent(self, name: str | Decorated | None = None, component: str | None = None) -> Operation | Decorated:
+    def agent(
+        self,
+        name: str | Decorated | None = None,
+        component: str | None = None,
+        *,
+        objective: Objective | None = None,
+    ) -> Operation | Decorated:
         """Return the like of ``operation`` for an agent: its spans are ``invoke_agent`` and its name."""
-        return self._operations.operation(name, component, role=Role.AGENT)
+        return self._operations.operation(name, component, role=Role.AGENT, objective=objective)
 
     @overload
-    def tool(self, name: str | None = None, component: str | None = None) -> Operation: ...
+    def tool(
+        self, name: str | None = None, component: str | None = None, *, objective: Objective | None = None
+    ) -> Operation: ...
 
     @overload
     def tool(self, name: Decorated) -> Decorated: ...
 
-    def tool(self, name: str | Decorated | None = None, component: str | None = None) -> Operation | Decorated:
+    def tool(
+        self,
+        name: str | Decorated | None = None,
+        component: str | None = None,
+        *,
+        objective: Objective | None = None,
+    ) -> Operation | Decorated:
         """Return the like of ``operation`` for a tool of an agent: its spans are ``execute_tool`` and its name."""
-        return self._operations.operation(name, component, role=Role.TOOL)
+        return self._operations.operation(name, component, role=Role.TOOL, objective=objective)
 
     def record_tokens(
         self,

@@ -1,0 +1,260 @@
+"""What has to be done so that a Grafana holds what it shall: worked out from both, asking nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from otel_monitoring.grafana.differences import Difference, differences
+from otel_monitoring.grafana.ownership import (
+    OWNER_TAG,
+    is_dashboard_as_written,
+    is_our_dashboard,
+    is_our_rule,
+    is_rule_as_written,
+    is_written_dashboard,
+    unsigned_dashboard,
+    unsigned_rule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from otel_monitoring.grafana.desired import Desired, DesiredDashboard
+    from otel_monitoring.grafana.found import Folder, FoundDashboard, RuleGroup
+    from otel_monitoring.grafana.normal_form import Json
+    from otel_monitoring.grafana.present import Present
+
+RENEWED = "it holds what the code says; only the mark of what was written is renewed"
+
+
+class Action(StrEnum):
+    """What is to be done with one thing."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    UNCHANGED = "unchanged"
+    PRUNE = "prune"
+    LEFT = "left over"
+    REFUSED = "refused"
+
+
+class Kind(StrEnum):
+    """What a thing is."""
+
+    FOLDER = "folder"
+    DASHBOARD = "dashboard"
+    GROUP = "rule group"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done with one thing.
+
+    Attributes:
+        kind: what it is.
+        uid: what it is called in Grafana: a uid, or a group's title.
+        title: what people call it.
+        action: what is to be done.
+        differences: from what is there to what shall be.
+        reason: why it is refused or left, or what else should be known; may be empty.
+    """
+
+    kind: Kind
+    uid: str
+    title: str
+    action: Action
+    differences: tuple[Difference, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All steps, in the order in which they are taken."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def refused(self) -> tuple[Step, ...]:
+        """What may not be done."""
+        return tuple(step for step in self.steps if step.action is Action.REFUSED)
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """What is to be done."""
+        return tuple(step for step in self.steps if step.action in {Action.CREATE, Action.CHANGE, Action.PRUNE})
+
+    def count(self, action: Action) -> int:
+        """Return how many steps are of one kind."""
+        return sum(step.action is action for step in self.steps)
+
+
+def make_plan(desired: Desired, present: Present, *, overwrite: bool = False, prune: bool = False) -> Plan:
+    """Compare what shall be with what is there.
+
+    Args:
+        desired: what shall be.
+        present: what is there.
+        overwrite: replace what was changed in Grafana since it was written.
+        prune: remove what we wrote in the folder and is no longer wanted.
+    """
+    steps = (
+        _folder_step(desired.folder, present.folder),
+        *(_dashboard_step(one, present.dashboards.get(one.uid), desired.folder) for one in desired.dashboards),
+        *(_group_step(one, present) for one in desired.groups),
+        *_left_dashboards(desired, present, prune=prune),
+        *_left_groups(desired, present, prune=prune),
+    )
+    return Plan(tuple(_overwriting(step) if overwrite else step for step in steps))
+
+
+def _folder_step(folder: Folder, found: Folder | None) -> Step:
+    if found is None:
+        return Step(Kind.FOLDER, folder.uid, folder.title, Action.CREATE)
+    # A folder's title is for those who look after it: it is theirs to change.
+    return Step(Kind.FOLDER, folder.uid, found.title, Action.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class _ChangedSince(Step):
+    """A step that is refused because somebody changed in Grafana what it would replace."""
+
+    otherwise: Action = Action.CHANGE
+
+
+def _overwriting(step: Step) -> Step:
+    if not isinstance(step, _ChangedSince):
+        return step
+    return Step(step.kind, step.uid, step.title, step.otherwise, step.differences, "what was changed there goes")
+
+
+def _dashboard_step(dashboard: DesiredDashboard, found: FoundDashboard | None, folder: Folder) -> Step:
+    named = (Kind.DASHBOARD, dashboard.uid, dashboard.title)
+    if found is None:
+        return Step(*named, Action.CREATE)
+    if refusal := _not_ours(found):
+        return Step(*named, Action.REFUSED, reason=refusal)
+    differing = differences(_shown(found.folder_uid, found.spec), _shown(folder.uid, dashboard.spec))
+    as_written = is_dashboard_as_written(found)
+    if not differing:
+        return Step(*named, Action.UNCHANGED) if as_written else Step(*named, Action.CHANGE, reason=RENEWED)
+    if as_written and not found.stored_schema:
+        return Step(*named, Action.CHANGE, differing)
+    return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("dashboard"))
+
+
+def _not_ours(found: FoundDashboard) -> str:
+    if found.provisioned:
+        return f"it is managed by {found.provisioned}: change it there, or give yours another uid"
+    if not is_our_dashboard(found.spec):
+        return (
+            f"a dashboard that is not ours has this uid: give yours another, "
+            f"or add the tag {OWNER_TAG!r} to that one to hand it over"
+        )
+    return ""
+
+
+def _shown(folder_uid: str, spec: Mapping[str, object]) -> Json:
+    return {"folder": folder_uid, **unsigned_dashboard(spec)}
+
+
+def _changed_since(what: str) -> str:
+    return (
+        f"somebody changed this {what} in Grafana since it was written: "
+        "`pull` keeps that change, `--overwrite` replaces it"
+    )
+
+
+Placed = tuple["RuleGroup", "Mapping[str, object]"]
+"""A rule, after the group that it is in."""
+
+
+def _group_step(group: RuleGroup, present: Present) -> Step:
+    named = (Kind.GROUP, group.name, group.name)
+    there = present.group(group.folder_uid, group.name)
+    elsewhere = tuple(_elsewhere(group, present))
+    if refusal := _foreign_rules(group, there, elsewhere, present):
+        return Step(*named, Action.REFUSED, reason=refusal)
+    if there is None and not elsewhere:
+        return Step(*named, Action.CREATE)
+    ours = (*_our_rules(there), *elsewhere)
+    differing = differences(_rules(there, ours), _rules(group, ((group, rule) for rule in group.rules)))
+    as_written = all(is_rule_as_written(rule, one) for one, rule in ours)
+    if not differing:
+        return Step(*named, Action.UNCHANGED) if as_written else Step(*named, Action.CHANGE, reason=RENEWED)
+    if as_written:
+        return Step(*named, Action.CHANGE, differing)
+    return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("group"))
+
+
+def _our_rules(group: RuleGroup | None) -> Iterator[Placed]:
+    if group is not None:
+        yield from ((group, rule) for rule in group.rules if is_our_rule(rule))
+
+
+def _elsewhere(group: RuleGroup, present: Present) -> Iterator[Placed]:
+    """Give the rules that this group shall hold and another holds: a write would move them."""
+    wanted = _uids(group)
+    for other in present.groups:
+        if (other.folder_uid, other.name) != (group.folder_uid, group.name):
+            yield from ((other, rule) for rule in other.rules if rule.get("uid") in wanted)
+
+
+def _foreign_rules(group: RuleGroup, there: RuleGroup | None, elsewhere: Iterable[Placed], present: Present) -> str:
+    """Say which rules are not ours to replace."""
+    for other, rule in elsewhere:
+        if not is_our_rule(rule) or rule.get("uid") in present.from_files:
+            return f"the rule {rule.get('uid')!r} is in the group {other.name!r} and not ours: give yours another uid"
+    if there is None:
+        return ""
+    if present.is_from_file(there):
+        return "it is provisioned from a file: change it there, or give yours another name"
+    taken = sorted(_uids(group) & {rule.get("uid") for rule in there.rules if not is_our_rule(rule)}, key=str)
+    if taken:
+        return f"it holds rules that are not ours and have the uids of yours: {', '.join(map(str, taken))}"
+    if not any(map(is_our_rule, there.rules)):
+        return "a group that is not ours has this name in the folder: give yours another name"
+    return ""
+
+
+def _uids(group: RuleGroup) -> set[object]:
+    return {rule.get("uid") for rule in group.rules}
+
+
+def _rules(group: RuleGroup | None, rules: Iterable[Placed]) -> Json:
+    interval = {} if group is None else {"interval": group.interval_seconds}
+    return {**interval, "rules": {str(rule.get("uid")): _placed(one, rule) for one, rule in rules}}
+
+
+def _placed(group: RuleGroup, rule: Mapping[str, object]) -> Json:
+    return {**unsigned_rule(rule), "folder": group.folder_uid, "group": group.name}
+
+
+def _left_dashboards(desired: Desired, present: Present, *, prune: bool) -> Iterator[Step]:
+    wanted = {dashboard.uid for dashboard in desired.dashboards}
+    for found in present.dashboards.values():
+        ours = is_written_dashboard(found.spec) and not found.provisioned and found.folder_uid == desired.folder.uid
+        if ours and found.uid not in wanted:
+            named = (Kind.DASHBOARD, found.uid, found.title)
+            yield _left_step(named, as_written=is_dashboard_as_written(found), prune=prune)
+
+
+def _left_groups(desired: Desired, present: Present, *, prune: bool) -> Iterator[Step]:
+    wanted = {group.name for group in desired.groups}
+    moved = {uid for group in desired.groups for uid in _uids(group)}
+    for group in present.groups:
+        ours = [rule for _, rule in _our_rules(group) if rule.get("uid") not in moved]
+        left = group.folder_uid == desired.folder.uid and group.name not in wanted
+        if left and ours and not present.is_from_file(group):
+            as_written = all(is_rule_as_written(rule, group) for rule in ours)
+            yield _left_step((Kind.GROUP, group.name, group.name), as_written=as_written, prune=prune)
+
+
+def _left_step(named: tuple[Kind, str, str], *, as_written: bool, prune: bool) -> Step:
+    if not prune:
+        return Step(*named, Action.LEFT, reason="we wrote it and it is no longer wanted: `--prune` removes it")
+    if as_written:
+        return Step(*named, Action.PRUNE)
+    reason = "somebody changed it in Grafana since it was written: `--overwrite` removes it all the same"
+    return _ChangedSince(*named, Action.REFUSED, reason=reason, otherwise=Action.PRUNE)
