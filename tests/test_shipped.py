@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient
 
 from otel_monitoring import MonitoringService
@@ -167,6 +167,12 @@ def test_every_shipped_metric_is_recorded_by_whom_it_says(tmp_path: Path) -> Non
         async def work() -> list[str]:
             return [item async for item in draft()]
 
+        @application.websocket("/talk")
+        async def talk(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.send_text(await websocket.receive_text())
+            await websocket.close()
+
         @monitoring.agent
         async def draft() -> AsyncIterator[str]:
             yield "Hello"
@@ -174,6 +180,9 @@ def test_every_shipped_metric_is_recorded_by_whom_it_says(tmp_path: Path) -> Non
 
         with TestClient(application) as client:
             assert client.get("/work").json() == ["Hello"]
+            with client.websocket_connect("/talk") as websocket:
+                websocket.send_text("Hello")
+                assert websocket.receive_text() == "Hello"
         httpx2.get(
             platform.url("/status/200", x_ratelimit_limit="9", x_ratelimit_remaining="0", x_ratelimit_reset="0.05")
         )
