@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import gc
 import inspect
+import subprocess
+import sys
 import threading
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 niquests: Any = import_module("niquests") if find_spec("niquests") else None
 with_niquests = pytest.mark.skipif(niquests is None, reason="niquests is not installed")
 
+ROOT = Path(__file__).parents[1]
 PLATFORM = "acme"
 WHOLE = PIECE * PIECES
 
@@ -798,3 +802,28 @@ def test_a_call_by_way_of_a_proxy_is_one_to_where_it_goes(hooked: MonitoringServ
         client.get("http://127.0.0.1:1/status/200")
     assert outcomes(hooked) == {"success": 2}
     assert durations(hooked) == 2
+
+
+ALIASED = """
+import httpx2
+httpx2.alias_httpx()
+import httpx
+from otel_monitoring import MonitoringService
+
+assert httpx.Client is httpx2.Client
+monitoring = MonitoringService(platforms={"acme.test": "acme"}, third_party=False, resources=False)
+monitoring.instrument()
+transport = httpx.MockTransport(lambda request: httpx.Response(200))
+with httpx.Client(transport=transport) as client:
+    client.get("http://acme.test/")
+points = monitoring.registry.snapshot().points()
+print([point.value for point in points if point.metric.name == "api_requests" and point.value])
+"""
+
+
+def test_httpx2_in_the_place_of_httpx_is_counted_once() -> None:
+    """Then there is one class under two names."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ALIASED], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ("[1.0]\n", "")

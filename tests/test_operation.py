@@ -253,6 +253,101 @@ def test_the_function_looks_as_before(operations: Operations) -> None:
     assert not inspect.iscoroutinefunction(decorated)
 
 
+def plainly(points: int, *, weight: float = 1.0) -> float:
+    """Of each kind one: a function."""
+    return points * weight
+
+
+async def awaited(points: int, *, weight: float = 1.0) -> float:
+    """Of each kind one: a coroutine function."""
+    return points * weight
+
+
+def streamed(points: int, *, weight: float = 1.0) -> Generator[float]:
+    """Of each kind one: a generator function."""
+    yield points * weight
+
+
+async def streamed_later(points: int, *, weight: float = 1.0) -> AsyncGenerator[float]:
+    """Of each kind one: an async generator function."""
+    yield points * weight
+
+
+PREDICATES = (
+    inspect.isfunction,
+    inspect.isroutine,
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
+    inspect.isawaitable,
+    inspect.isbuiltin,
+    inspect.ismethod,
+)
+
+
+@pytest.mark.parametrize("function", [plainly, awaited, streamed, streamed_later], ids=lambda one: one.__name__)
+def test_a_function_of_each_kind_is_to_inspect_what_it_was(
+    operations: Operations, function: Callable[..., object]
+) -> None:
+    """Kind, name, place, documentation, signature and annotations; as a method too."""
+    decorated = operations.operation(function)
+    assert [is_one(decorated) for is_one in PREDICATES] == [is_one(function) for is_one in PREDICATES]
+    assert decorated.__wrapped__ is function  # type: ignore[attr-defined]
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"):
+        assert getattr(decorated, name) == getattr(function, name)
+    assert inspect.signature(decorated) == inspect.signature(function)
+    before, now = (type("Holder", (), {"method": one})().method for one in (function, decorated))
+    assert [is_one(now) for is_one in PREDICATES] == [is_one(before) for is_one in PREDICATES]
+    assert inspect.signature(now) == inspect.signature(before)
+
+
+class Pause:
+    """What a coroutine waits for that is driven by hand."""
+
+    def __await__(self) -> Generator[str, str, str]:
+        """Give a text and wait for one."""
+        return (yield "paused")
+
+
+@pytest.mark.parametrize(
+    ("thrown", "outcome"),
+    [(LookupError(), "error"), (asyncio.CancelledError(), "cancelled"), (None, "closed")],
+    ids=["error", "cancelled", "closed"],
+)
+def test_a_coroutine_ends_as_it_is_made_to(
+    operations: Operations, registry: Registry, thrown: BaseException | None, outcome: str
+) -> None:
+    """By ``throw()`` or ``close()``, at what it waits for."""
+
+    @operations.operation("wait", component="scorer")
+    async def wait() -> None:
+        await Pause()
+
+    coroutine = wait()
+    assert coroutine.send(None) == "paused"
+    if thrown is None:
+        coroutine.close()
+    else:
+        with pytest.raises(type(thrown)):
+            coroutine.throw(thrown)
+    assert outcomes(registry, "wait", "scorer") == {outcome: 1}
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+def test_what_a_coroutine_is_sent_and_returns_passes(operations: Operations) -> None:
+    """The value of its end is that of ``StopIteration``, as without the decorator."""
+
+    @operations.operation("wait", component="scorer")
+    async def wait() -> str:
+        return f"heard {await Pause()}"
+
+    coroutine = wait()
+    coroutine.send(None)
+    with pytest.raises(StopIteration) as stopped:
+        coroutine.send("a")
+    assert stopped.value.value == "heard a"
+
+
 def test_names_default_to_the_function_and_the_service(operations: Operations, registry: Registry) -> None:
     """Without a name the function's is taken, without a component the service's."""
 
