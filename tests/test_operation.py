@@ -296,7 +296,8 @@ def test_a_function_of_each_kind_is_to_inspect_what_it_was(
     for name in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"):
         assert getattr(decorated, name) == getattr(function, name)
     assert inspect.signature(decorated) == inspect.signature(function)
-    before, now = (type("Holder", (), {"method": one})().method for one in (function, decorated))
+    holders: list[Any] = [type("Holder", (), {"method": one})() for one in (function, decorated)]
+    before, now = (holder.method for holder in holders)
     assert [is_one(now) for is_one in PREDICATES] == [is_one(before) for is_one in PREDICATES]
     assert inspect.signature(now) == inspect.signature(before)
 

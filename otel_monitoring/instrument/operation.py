@@ -325,7 +325,7 @@ def _measured_coroutine(function: Callable[P, Awaitable[R]], recorder: Recorder)
 
 def _measured_awaitable(
     function: Callable[P, Generator[Any, Any, R]], recorder: Recorder
-) -> Callable[P, Generator[Any, Any, R]]:
+) -> Callable[P, Awaitable[R]]:
     @types.coroutine
     @functools.wraps(function)
     def measured(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, R]:
