@@ -827,3 +827,36 @@ def test_httpx2_in_the_place_of_httpx_is_counted_once() -> None:
         [sys.executable, "-W", "error", "-c", ALIASED], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (ran.stdout, ran.stderr) == ("[1.0]\n", "")
+
+
+UNREAD = """
+import asyncio, sys
+import aiohttp, httpx2, requests, urllib3
+from otel_monitoring import MonitoringService
+
+url = sys.argv[1]
+monitoring = MonitoringService(platforms={"127.0.0.1": "acme"}, third_party=False, resources=False)
+monitoring.instrument()
+
+async def ask():
+    session, client = aiohttp.ClientSession(), httpx2.AsyncClient()
+    answers = await session.get(url), await client.send(client.build_request("GET", url), stream=True)
+    return session, client, answers
+
+client = httpx2.Client()
+answers = [
+    asyncio.run(ask()),
+    client.send(client.build_request("GET", url), stream=True),
+    requests.get(url, stream=True),
+    urllib3.PoolManager().request("GET", url, preload_content=False),
+]
+sys.modules["unread"] = answers  # so they go last of all
+"""
+
+
+def test_answers_that_nobody_reads_before_the_process_ends_make_no_noise(platform: PlatformServer) -> None:
+    """Libraries may complain of them, as aiohttp does; we do not."""
+    platform.go_on.clear()
+    command = [sys.executable, "-c", UNREAD, platform.url("/stream")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert "otel_monitoring" not in ran.stderr
