@@ -586,6 +586,35 @@ def test_a_block_is_measured_as_a_function_is(operations: Operations, registry: 
     assert [(type(error), component) for error, component in reported] == [(ConnectionError, "sender")]
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (LookupError(), "error"),
+        (asyncio.CancelledError(), "cancelled"),
+        (KeyboardInterrupt(), "cancelled"),
+        (GeneratorExit(), "closed"),
+        (StopIteration(), "success"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else type(one).__name__,
+)
+def test_a_block_and_a_function_end_alike(
+    operations: Operations, registry: Registry, error: BaseException, outcome: str
+) -> None:
+    """Whatever exception leaves them, it is the same object to their caller."""
+
+    @operations.operation("send", component="function")
+    def send() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        send()
+    assert caught.value is error
+    with pytest.raises(type(error)) as caught, operations.operation("send", component="block"):
+        raise error
+    assert caught.value is error
+    assert outcomes(registry, "send", "function") == outcomes(registry, "send", "block") == {outcome: 1}
+
+
 def test_a_block_needs_a_name(operations: Operations, registry: Registry) -> None:
     """A block has no name of its own, so that one must be given."""
     with pytest.raises(TypeError, match="name the operation"), operations.operation():
