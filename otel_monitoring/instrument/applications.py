@@ -7,8 +7,9 @@ application of it cannot be there without them, and nothing is imported in vain.
 from __future__ import annotations
 
 import inspect
-import sys
 from typing import TYPE_CHECKING, TypeVar, cast
+
+from otel_monitoring.instrument.layers import find, is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,24 +47,16 @@ def watch_application(app: A, watch: Watch) -> A:
 
 
 def _framework(app: object, watch: Watch) -> object | None:
-    if _is_a(app, "starlette.applications", "Starlette"):
+    if is_a(app, "starlette.applications", "Starlette"):
         from otel_monitoring.instrument.asgi import instrument_app
 
         instrument_app(cast("Starlette", app), watch)
         return app
-    if _is_a(app, "flask", "Flask"):
+    if is_a(app, "flask", "Flask"):
         from otel_monitoring.instrument.flask import instrument_flask
 
         instrument_flask(cast("Flask", app), watch)
         return app
-    if _is_a(app, "django.core.handlers.wsgi", "WSGIHandler"):
-        from otel_monitoring.instrument.django import instrument_wsgi_handler
-
-        return instrument_wsgi_handler(app, watch)
-    if _is_a(app, "django.core.handlers.asgi", "ASGIHandler"):
-        from otel_monitoring.instrument.django import instrument_asgi_handler
-
-        return instrument_asgi_handler(app, watch)
     return None
 
 
@@ -71,21 +64,38 @@ def _protocol(app: object, watch: Watch) -> object | None:
     if not callable(app) or inspect.isclass(app):
         return None
     if _is_asgi(app):
-        from otel_monitoring.instrument.asgi import wrap_asgi
-
-        return wrap_asgi(cast("ASGIApp", app), watch)
-    if _takes(app, 2):
-        from otel_monitoring.instrument.flask import hear_flask
-        from otel_monitoring.instrument.wsgi import WSGIRequestMetrics
-
-        metrics = WSGIRequestMetrics(cast("WSGIApplication", app), watch)
-        hear_flask(metrics)
-        return metrics
-    return None
+        return _watched_asgi(cast("ASGIApp", app), watch)
+    return _watched_wsgi(cast("WSGIApplication", app), watch) if _takes(app, 2) else None
 
 
-def _is_a(app: object, module: str, name: str) -> bool:
-    return isinstance(app, getattr(sys.modules.get(module), name, ()))
+def _watched_asgi(app: ASGIApp, watch: Watch) -> ASGIApp:
+    from otel_monitoring.instrument.asgi import wrap_asgi
+
+    handler = find(app, "django.core.handlers.asgi", "ASGIHandler")
+    if handler is None:
+        return wrap_asgi(app, watch)
+    from otel_monitoring.instrument.django import instrument_asgi_handler
+
+    return instrument_asgi_handler(app, handler, watch)
+
+
+def _watched_wsgi(app: WSGIApplication, watch: Watch) -> WSGIApplication:
+    from otel_monitoring.instrument.flask import FlaskTemplates, hear_flask, refuse_own_path
+    from otel_monitoring.instrument.wsgi import WSGIRequestMetrics
+
+    handler = find(app, "django.core.handlers.wsgi", "WSGIHandler")
+    if handler is not None:
+        from otel_monitoring.instrument.django import instrument_wsgi_handler
+
+        return instrument_wsgi_handler(app, handler, watch)
+    flask = cast("Flask | None", find(app, "flask", "Flask"))
+    if flask is None:
+        metrics = WSGIRequestMetrics(app, watch)
+    else:
+        refuse_own_path(flask, watch)
+        metrics = WSGIRequestMetrics(app, watch, FlaskTemplates(flask))
+    hear_flask(metrics)
+    return metrics
 
 
 def _is_asgi(app: Callable[..., object]) -> bool:

@@ -20,7 +20,7 @@ from otel_monitoring.instrument.wsgi import WSGIRequestMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from wsgiref.types import WSGIEnvironment
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
 
     from django.core.handlers.asgi import ASGIHandler
     from django.core.handlers.wsgi import WSGIHandler
@@ -34,15 +34,20 @@ _SIGNS_OF_REGEX = re.compile(r"[\^$]|\(\?P<|\\[AZ]")
 _GROUP_NAME = re.compile(r"\(\?P<(\w+)>")
 
 
-def instrument_wsgi_handler(handler: WSGIHandler, watch: Watch) -> WSGIRequestMetrics:
-    """Return what to serve instead of the handler that ``get_wsgi_application()`` has given.
+def instrument_wsgi_handler(app: WSGIApplication, handler: WSGIHandler, watch: Watch) -> WSGIRequestMetrics:
+    """Return what to serve instead of an application.
+
+    Args:
+        app: the handler, or what is around it.
+        handler: what ``get_wsgi_application()`` has given.
+        watch: what is recorded where.
 
     Raises:
         ConfigurationError: the metrics path cannot be used.
     """
     routes = DjangoRoutes()
     _refuse_own_path(watch, routes)
-    metrics = WSGIRequestMetrics(handler, watch, routes.template)
+    metrics = WSGIRequestMetrics(app, watch, routes.template)
     get_response = handler.get_response
 
     def noting(request: Any) -> Any:  # noqa: ANN401 (Django is not annotated)
@@ -65,8 +70,13 @@ def instrument_wsgi_handler(handler: WSGIHandler, watch: Watch) -> WSGIRequestMe
     return metrics
 
 
-def instrument_asgi_handler(handler: ASGIHandler, watch: Watch) -> ASGIApp:
-    """Return what to serve instead of the handler that ``get_asgi_application()`` has given.
+def instrument_asgi_handler(app: ASGIApp, handler: ASGIHandler, watch: Watch) -> ASGIApp:
+    """Return what to serve instead of an application.
+
+    Args:
+        app: the handler, or what is around it.
+        handler: what ``get_asgi_application()`` has given.
+        watch: what is recorded where.
 
     Raises:
         ConfigurationError: the metrics path cannot be used.
@@ -91,17 +101,17 @@ def instrument_asgi_handler(handler: ASGIHandler, watch: Watch) -> ASGIApp:
                 scope["endpoint"] = routes.leaf(request).endpoint
                 metrics.tell(error, scope, scope.get("root_path", ""))
 
-    wrapped = wrap_asgi(_Heard(handler, hear), watch, routes)
+    wrapped = wrap_asgi(_Heard(app, hear), watch, routes)
     _connect(hear)
     handler.get_response_async = noting
     return wrapped
 
 
 class _Heard:
-    """The handler, and what listens to its signals as long as it lives."""
+    """An application, and what listens to Django's signals as long as it lives."""
 
-    def __init__(self, handler: ASGIApp, hear: object) -> None:
-        self.app = handler
+    def __init__(self, app: ASGIApp, hear: object) -> None:
+        self.app = app
         self._hear = hear
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

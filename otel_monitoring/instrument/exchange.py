@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+    from otel_monitoring.instrument.server_spans import ServerSpan
     from otel_monitoring.instrument.wsgi import WSGIRequestMetrics
 
     Headers = list[tuple[str, str]]
@@ -32,7 +33,7 @@ _NOBODY_THERE = str(CLIENT_CLOSED_REQUEST)
 
 
 class Exchange:
-    """One request and its response.
+    """One request and its response, whose body the server iterates over.
 
     Args:
         metrics: what the end is told to.
@@ -41,46 +42,42 @@ class Exchange:
 
     Attributes:
         path: as the server gave it, whatever the application makes of it.
+        script: the like, of ``SCRIPT_NAME``.
+        template: of the route, known from the start of the response on: frameworks forget it
+            with the end of what they do themselves.
     """
 
-    __slots__ = (
-        "_bound",
-        "_broken",
-        "_ended",
-        "_left",
-        "_metrics",
-        "_remaining",
-        "_script",
-        "_span",
-        "_start_response",
-        "_started",
-        "_status",
-        "_told",
-        "_write",
-        "environ",
-        "path",
-    )
+    # What most requests leave as it is costs nothing to set here.
+    template = ""
+    _status = ""
+    _remaining = _UNKNOWN
+    _ended = False
+    _left = False
+    _broken: BaseException | None = None
+    _told: BaseException | None = None
+    _span: ServerSpan | None = None
+    _bound: object = None
+    _write: Callable[[bytes], object] | None = None
+    _next: Callable[[], bytes] = iter(()).__next__
+    _close: Callable[[], object] | None = None
 
     def __init__(self, metrics: WSGIRequestMetrics, environ: WSGIEnvironment, start_response: StartResponse) -> None:
-        self._started = perf_counter()
+        self._started = started = perf_counter()
         self._metrics = metrics
+        self._start_response = start_response
         self.environ = environ
         self.path: str = environ.get("PATH_INFO", "")
-        self._script: str = environ.get("SCRIPT_NAME", "")
-        self._start_response = start_response
-        self._write: Callable[[bytes], object] | None = None
-        self._status = ""
-        self._remaining = _UNKNOWN
-        self._ended = self._left = False
-        self._broken: BaseException | None = None
-        self._told: BaseException | None = None
-        self._span = metrics.spans.open(environ)
-        self._bound = None if metrics.logs is None else metrics.logs.bind_wsgi(environ)
+        self.script: str = environ.get("SCRIPT_NAME", "")
+        if started >= metrics.tracing.look_at:
+            self._span = metrics.spans.open(environ)
+        if metrics.logs is not None:
+            self._bound = metrics.logs.bind_wsgi(environ)
 
-    def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
+    def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], object]:
         """Take the application's status and headers, and hand them to the server."""
         self._status = status
         self._remaining = _length(headers)
+        self.template = self._metrics.template_of(self)
         start = self._start_response
         self._write = start(status, headers) if exc_info is None else start(status, headers, exc_info)
         return self._written
@@ -88,30 +85,48 @@ class Exchange:
     def follow(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """Return what the server shall iterate over, having seen to it that its end is recorded."""
         if result.__class__ is list or result.__class__ is tuple or self._is_file(result):
-            self.finish()
+            self._finish()
             return result
-        return _Body(self, result)
+        self._next = iter(result).__next__
+        self._close = getattr(result, "close", None)
+        return self
 
-    def take(self, piece: bytes) -> None:
-        """Note a piece of the body on its way to the server: with the last that was announced it is complete."""
+    def __iter__(self) -> Exchange:
+        """Return the body itself."""
+        return self
+
+    def __next__(self) -> bytes:
+        """Return the next piece of the body; with the last that was announced it is complete."""
+        try:
+            piece = self._next()
+        except StopIteration:
+            if not self._ended:
+                self._finish()
+            raise
+        except BaseException as error:
+            self.fail(error)
+            raise
         if piece.__class__ is bytes:
             self._remaining -= len(piece)
             if self._remaining == 0:
-                self.finish()
+                self._finish()
+        return piece
 
-    def finish(self) -> None:
-        """End the exchange: the server has all of the response."""
-        self._end(self._status or _NO_ANSWER)
-
-    def abandon(self) -> None:
-        """End it where it has not ended: the server wants no more."""
-        self._end(self._status or _NOBODY_THERE)
+    def close(self) -> None:
+        """Close the response, as the server must at its end; before its end it has lost its client."""
+        if not self._ended:
+            self._end(self._status or _NOBODY_THERE)
+        if self._close is not None:
+            try:
+                self._close()
+            except BaseException as error:
+                self.tell(error)
+                raise
 
     def fail(self, error: BaseException) -> None:
         """End it with an exception that has left the application."""
         self.tell(error)
-        gone = isinstance(error, Exception) and self._left
-        self._end(self._status or _NOBODY_THERE if gone else _NO_ANSWER)
+        self._end(self._status or _NOBODY_THERE if self._left else _NO_ANSWER)
 
     def tell(self, error: BaseException) -> None:
         """Report an exception that the application did not handle, once; one that says that nobody listens is none."""
@@ -120,19 +135,8 @@ class Exchange:
         self._told = error
         if is_failure(error) and not comes_of(error, self._broken):
             self._metrics.tell(self, error)
-        else:
+        elif isinstance(error, Exception):
             self._left = True
-
-    def mounted_at(self) -> str:
-        """Return the prefix that was taken off the path on the way to the application that has answered.
-
-        A middleware that sets ``SCRIPT_NAME`` from what a client says leaves the path as it is.
-        """
-        script: str = self.environ.get("SCRIPT_NAME", "")
-        if script == self._script:
-            return ""
-        prefix = script.removeprefix(self._script)
-        return prefix if prefix + self.environ.get("PATH_INFO", "") == self.path else ""
 
     def _written(self, data: bytes, /) -> object:
         assert self._write is not None  # noqa: S101 (it is what start has returned)
@@ -146,6 +150,9 @@ class Exchange:
         wrapper = self.environ.get("wsgi.file_wrapper")
         return isinstance(wrapper, type) and isinstance(result, wrapper)
 
+    def _finish(self) -> None:
+        self._end(self._status or _NO_ANSWER)
+
     def _end(self, status: str) -> None:
         if self._ended:
             return
@@ -154,50 +161,16 @@ class Exchange:
         if self._left and status.startswith("5"):
             status = _NOBODY_THERE
         metrics = self._metrics
+        if not self.template:
+            self.template = metrics.template_of(self)
         metrics.record(self, status, seconds)
         if self._span is not None:
             with metrics.incidents.contained("ending a span"):
-                self._span.end(metrics.template_of(self), status, self._told)
+                self._span.end(self.template, status, self._told)
         if self._bound is not None and metrics.logs is not None:
             metrics.logs.unbind(self._bound)
         # No circle for the garbage collection is left.
         self.environ.pop(metrics.key, None)
-
-
-class _Body:
-    """What the server iterates over."""
-
-    __slots__ = ("_close", "_exchange", "_next")
-
-    def __init__(self, exchange: Exchange, result: Iterable[bytes]) -> None:
-        self._exchange = exchange
-        self._next = iter(result).__next__
-        self._close: Callable[[], object] | None = getattr(result, "close", None)
-
-    def __iter__(self) -> _Body:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            piece = self._next()
-        except StopIteration:
-            self._exchange.finish()
-            raise
-        except BaseException as error:
-            self._exchange.fail(error)
-            raise
-        self._exchange.take(piece)
-        return piece
-
-    def close(self) -> None:
-        """Close the response, as the server must at its end."""
-        self._exchange.abandon()
-        if self._close is not None:
-            try:
-                self._close()
-            except BaseException as error:
-                self._exchange.tell(error)
-                raise
 
 
 def _length(headers: Headers) -> int:

@@ -6,21 +6,18 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from otel_monitoring.instrument.layers import layers
 from otel_monitoring.instrument.metrics_path import checked_path, refuse_taken
 from otel_monitoring.instrument.routes import UNMATCHED
 from otel_monitoring.instrument.wsgi import WSGIRequestMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from wsgiref.types import WSGIEnvironment
 
     from flask import Flask
     from werkzeug.routing import Rule
 
     from otel_monitoring.instrument.requests import Watch
-
-_LAYERS = 50
-"""How many layers of middleware are looked through: more is a circle."""
 
 
 def instrument_flask(app: Flask, watch: Watch) -> None:
@@ -33,10 +30,8 @@ def instrument_flask(app: Flask, watch: Watch) -> None:
     Raises:
         ConfigurationError: the metrics path cannot be used.
     """
-    if watch.metrics_path is not None:
-        for rule in app.url_map.iter_rules():
-            refuse_taken(checked_path(watch.metrics_path), rule.rule)
-    for layer in _layers(app.wsgi_app):
+    refuse_own_path(app, watch)
+    for layer in layers(app.wsgi_app):
         if isinstance(layer, WSGIRequestMetrics) and layer.registry is watch.registry:
             if watch.metrics_path is not None:
                 layer.show_metrics(watch.metrics_path, watch.metrics_wsgi)
@@ -47,6 +42,18 @@ def instrument_flask(app: Flask, watch: Watch) -> None:
     metrics = WSGIRequestMetrics(app.wsgi_app, chosen, FlaskTemplates(app))
     hear_flask(metrics)
     app.wsgi_app = metrics  # type: ignore[method-assign]
+
+
+def refuse_own_path(app: Flask, watch: Watch) -> None:
+    """Let the metrics not hide a rule that the application has by now.
+
+    Raises:
+        ConfigurationError: the metrics path is that of a rule, or cannot be used.
+    """
+    if watch.metrics_path is not None:
+        path = checked_path(watch.metrics_path)
+        for rule in app.url_map.iter_rules():
+            refuse_taken(path, rule.rule)
 
 
 def hear_flask(metrics: WSGIRequestMetrics) -> None:
@@ -110,12 +117,3 @@ class FlaskTemplates:
                 return adapter.match(f"{path}/", return_rule=True)[0]
         except self._no_answer:
             return None
-
-
-def _layers(app: object) -> Iterator[object]:
-    """Go through the middleware around an application, from the outside."""
-    for _ in range(_LAYERS):
-        if app is None:
-            return
-        yield app
-        app = getattr(app, "app", None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from random import Random
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry import trace
@@ -30,6 +31,7 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[
 
 # Of our own: an application that seeds random's generator must not make all its workers' ids alike.
 _numbers = Random()  # noqa: S311 (ids are no secrets)
+_random_bits = _numbers.getrandbits
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_numbers.seed)
 
@@ -68,11 +70,11 @@ class RequestLogs:
         try:
             headers = dict(scope["headers"])
             given = headers.get(self._header)
+            request_id = made_id() if given is None else fit_id(given.decode("latin-1"))
             parent = headers.get(b"traceparent")
-            return self._bind(
-                made_id() if given is None else fit_id(given.decode("latin-1")),
-                self._trace_id(parent and parent.decode("latin-1")),
-            )
+            if parent is None and perf_counter() < self._spans.look_at:
+                return self._bind(request_id, None)
+            return self._bind(request_id, self._trace_id(parent and parent.decode("latin-1")))
         except MISFITS as fault:
             if not self._incidents.contain(fault, "binding a request to the logs"):
                 raise
@@ -82,9 +84,11 @@ class RequestLogs:
         """Bind the request of a WSGI environ; return what unbinds it, None where it could not be bound."""
         try:
             given = environ.get(self._variable)
-            return self._bind(
-                made_id() if given is None else fit_id(given), self._trace_id(environ.get("HTTP_TRACEPARENT"))
-            )
+            request_id = made_id() if given is None else fit_id(given)
+            parent = environ.get("HTTP_TRACEPARENT")
+            if parent is None and perf_counter() < self._spans.look_at:
+                return self._bind(request_id, None)
+            return self._bind(request_id, self._trace_id(parent))
         except MISFITS as fault:
             if not self._incidents.contain(fault, "binding a request to the logs"):
                 raise
@@ -100,7 +104,7 @@ class RequestLogs:
 
 def made_id() -> str:
     """Return an id that no other request has."""
-    return f"{_numbers.getrandbits(128):032x}"
+    return f"{_random_bits(128):032x}"
 
 
 def fit_id(given: str) -> str:

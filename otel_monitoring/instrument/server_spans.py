@@ -14,6 +14,7 @@ from wsgiref.util import request_uri
 from opentelemetry import context, propagate, trace
 from opentelemetry.propagators.textmap import Getter
 
+from otel_monitoring.exceptions import ConfigurationError
 from otel_monitoring.instrument.requests import KNOWN_METHODS, OTHER_METHOD, SERVER_ERROR
 
 if TYPE_CHECKING:
@@ -47,12 +48,19 @@ class ServerSpans:
         spans: tells whether there is tracing.
         untraced: regular expressions with commas between; a request whose URL one of them is
             found in gets no span.
+
+    Raises:
+        ConfigurationError: something among them is no regular expression.
     """
 
     def __init__(self, spans: Spans, untraced: str = "") -> None:
         self._spans = spans
         patterns = [pattern.strip() for pattern in untraced.split(",") if pattern.strip()]
-        self._untraced = re.compile("|".join(patterns)) if patterns else None
+        try:
+            self._untraced = re.compile("|".join(patterns)) if patterns else None
+        except re.error as error:
+            problem = f"untraced_urls is {untraced!r}: {error}; give regular expressions with commas between"
+            raise ConfigurationError((problem,)) from error
 
     def open(self, environ: WSGIEnvironment) -> ServerSpan | None:
         """Start the span of a request and make it the current one; None where there shall be none."""

@@ -45,12 +45,17 @@ class WSGIRequestMetrics:
         app: the application, or the next middleware.
         watch: what is recorded where; an exception that leaves the application is reported
             before it goes on its way unchanged.
-        template: gives the template of a request that was answered, as seen from the
-            application that knows it; the prefix under which that is mounted comes before it.
+        template: gives the template of a request that was answered by the application itself;
+            what is mounted within it is shown with the prefix of its mount.
 
     Attributes:
+        registry: the same as in ``watch``.
+        incidents: hears of our own faults.
         key: where the environment of a request holds its ``Exchange``.
-        hears: what listens for exceptions that never leave the application; they are told to the exchange.
+        hears: what listens for exceptions that never leave the application, to tell the exchange.
+        tracing: tells whether there is any.
+        spans: starts the spans of requests.
+        logs: binds requests to the logs, where they are bound.
     """
 
     def __init__(self, app: WSGIApplication, watch: Watch, template: Template = any_template) -> None:
@@ -59,9 +64,9 @@ class WSGIRequestMetrics:
         self.incidents = watch.registry.incidents
         self.key = f"otel_monitoring.exchange.{id(watch.registry)}"
         self.hears: object = None
-        spans = Spans(self.incidents, enabled=watch.tracing is not False)
-        self.spans = ServerSpans(spans, watch.untraced)
-        self.logs = None if watch.logs is None else RequestLogs(watch.logs, watch, spans)
+        self.tracing = Spans(self.incidents, enabled=watch.tracing is not False)
+        self.spans = ServerSpans(self.tracing, watch.untraced)
+        self.logs = None if watch.logs is None else RequestLogs(watch.logs, watch, self.tracing)
         self._answers: dict[str, WSGIApplication] = {}
         self._report = watch.report
         self._template = template
@@ -97,8 +102,7 @@ class WSGIRequestMetrics:
     def record(self, exchange: Exchange, status: str, seconds: float) -> None:
         """Record a request that has ended."""
         try:
-            template = exchange.mounted_at() + self._template(exchange.environ)
-            record, add, _ = self._bound[template, exchange.environ["REQUEST_METHOD"], status]
+            record, add, _ = self._bound[exchange.template, exchange.environ["REQUEST_METHOD"], status]
         except MISFITS:
             record, add, _ = self._bind(exchange, status)
         record(seconds)
@@ -106,18 +110,26 @@ class WSGIRequestMetrics:
 
     def template_of(self, exchange: Exchange) -> str:
         """Return the whole template of a request."""
-        return exchange.mounted_at() + self._template(exchange.environ)
+        try:
+            environ = exchange.environ
+            if environ.get("SCRIPT_NAME", "") != exchange.script and (prefix := _mounted_at(exchange)):
+                return prefix + any_template(environ)
+            return self._template(environ)
+        except MISFITS as fault:
+            if not self.incidents.contain(fault, "finding the route of a request"):
+                raise
+            return ANYWHERE
 
     def tell(self, exchange: Exchange, error: BaseException) -> None:
         """Report an exception that the application did not handle."""
         with self.incidents.contained("reporting an unhandled exception"):
             if self._report is not None and isinstance(error, Exception):
                 method = known_method(exchange.environ["REQUEST_METHOD"])
-                self._report(error, endpoint=self.template_of(exchange), method=method)
+                self._report(error, endpoint=exchange.template or self.template_of(exchange), method=method)
 
     def _bind(self, exchange: Exchange, status: str) -> Bound:
         with self.incidents.contained("finding the series of a request"):
-            template, method = self.template_of(exchange), exchange.environ["REQUEST_METHOD"]
+            template, method = exchange.template, exchange.environ["REQUEST_METHOD"]
             by_path = bool(self._excluded) and is_vague(template)
             if template in self._excluded or (by_path and exchange.path in self._excluded):
                 return NOWHERE
@@ -126,3 +138,13 @@ class WSGIRequestMetrics:
                 self._bound[template, method, status] = bound
             return bound
         return NOWHERE
+
+
+def _mounted_at(exchange: Exchange) -> str:
+    """Return the prefix that was taken off the path on the way to a mounted application.
+
+    A middleware that sets ``SCRIPT_NAME`` from what a client says leaves the path as it is.
+    """
+    environ = exchange.environ
+    prefix: str = environ["SCRIPT_NAME"].removeprefix(exchange.script)
+    return prefix if prefix + environ.get("PATH_INFO", "") == exchange.path else ""

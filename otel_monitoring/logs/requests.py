@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -32,10 +31,13 @@ class RequestContext:
 
     def unbind(self, bound: Tokens) -> None:
         """Put back what was bound before; in another context there is nothing to put back."""
-        for token in bound:
-            if token is not None:
-                with suppress(ValueError):
-                    token.var.reset(token)
+        request_id, trace_id = bound
+        try:
+            self._request_id.reset(request_id)
+            if trace_id is not None:
+                self._trace_id.reset(trace_id)
+        except ValueError:
+            pass
 
     def current(self) -> dict[str, str]:
         """Return the ids that are bound now."""
