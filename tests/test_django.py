@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import django
+import httpx2
 import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -14,6 +15,8 @@ from django.core.exceptions import PermissionDenied
 from django.core.wsgi import get_wsgi_application
 from django.http import Http404, HttpResponse, StreamingHttpResponse, UnreadablePostError
 from django.urls import include, path, re_path
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
@@ -284,6 +287,34 @@ def test_handlers_within_middleware_keep_their_routes(registry: Registry) -> Non
         Client(app).open(asked)
     assert counts(registry) == {("/users/<int:id>/", "GET", "2xx"): 1, ("/fail/<kind>", "GET", "5xx"): 1}
     assert reported.shown == [("KeyError", "/fail/<kind>", "GET")]
+
+
+@pytest.mark.asyncio
+async def test_django_behind_a_router_of_protocols_keeps_its_routes(registry: Registry) -> None:
+    """As in Channels: the whole is instrumented for its websockets, Django inside for its routes; it counts once."""
+    reported = Reported()
+    watch = Watch(registry=registry, report=reported, excluded=["/stream"])
+    inside = watch_application(get_asgi_application(), watch)
+
+    async def route(scope: Any, receive: Any, send: Any) -> None:
+        await {"http": inside}[scope["type"]](scope, receive, send)
+
+    mounted = Starlette(routes=[Mount("/site", app=inside)])
+    for app, prefix in ((route, ""), (mounted, "/site")):
+        watched = watch_application(app, watch)
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(watched), base_url="http://x") as client:
+            for asked in ("/users/1/", "/fail/error", "/nothing", "/stream"):
+                await client.get(prefix + asked)
+    assert counts(registry) == {
+        ("/users/<int:id>/", "GET", "2xx"): 1,
+        ("/fail/<kind>", "GET", "5xx"): 1,
+        ("/*", "GET", "4xx"): 1,
+        ("/site/users/<int:id>/", "GET", "2xx"): 1,
+        ("/site/fail/<kind>", "GET", "5xx"): 1,
+        ("/site/*", "GET", "4xx"): 1,
+        ("/site/stream", "GET", "2xx"): 1,
+    }
+    assert reported.shown == [("KeyError", "/fail/<kind>", "GET"), ("KeyError", "/site/fail/<kind>", "GET")]
 
 
 def test_other_applications_of_django_are_left_alone(registry: Registry, ask: Answers) -> None:

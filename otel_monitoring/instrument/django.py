@@ -15,7 +15,7 @@ from otel_monitoring.instrument.asgi import wrap_asgi
 from otel_monitoring.instrument.metrics_path import checked_path, refuse_taken
 from otel_monitoring.instrument.requests import is_failure
 from otel_monitoring.instrument.routes import NOWHERE, UNMATCHED, Leaf, path_below
-from otel_monitoring.instrument.web import RequestMetrics, counted_key
+from otel_monitoring.instrument.web import counted_key
 from otel_monitoring.instrument.wsgi import WSGIRequestMetrics
 
 if TYPE_CHECKING:
@@ -94,12 +94,12 @@ def instrument_asgi_handler(app: ASGIApp, handler: ASGIHandler, watch: Watch) ->
 
     def hear(*, request: Any, **_more: object) -> None:  # noqa: ANN401 (Django is not annotated)
         with incidents.contained("hearing of an exception in Django"):
-            scope = getattr(request, "scope", {})
-            metrics = scope.get(counted_key(watch.registry))
-            error = sys.exc_info()[1]
-            if isinstance(metrics, RequestMetrics) and error is not None and is_failure(error):
+            scope, error = getattr(request, "scope", {}), sys.exc_info()[1]
+            counting = scope.get(counted_key(watch.registry))
+            if counting is not None and error is not None and is_failure(error):
+                metrics, root_path = counting
                 scope["endpoint"] = routes.leaf(request).endpoint
-                metrics.tell(error, scope, scope.get("root_path", ""))
+                metrics.tell(error, scope, root_path)
 
     wrapped = wrap_asgi(_Heard(app, hear), watch, routes)
     _connect(hear)

@@ -6,6 +6,7 @@ What counts as what is said in ``requests``; websockets are in ``websockets``.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +23,7 @@ from otel_monitoring.instrument.requests import (
     is_failure,
     known_method,
 )
-from otel_monitoring.instrument.routes import RouteTemplates, path_below
+from otel_monitoring.instrument.routes import UNMATCHED, RouteTemplates, path_below
 from otel_monitoring.instrument.spans import Spans
 from otel_monitoring.instrument.websockets import Websockets
 from otel_monitoring.metrics.series import MISFITS
@@ -44,7 +45,7 @@ _BODY = frozenset({"http.response.body", "http.response.pathsend", "http.respons
 
 
 def counted_key(registry: Registry) -> str:
-    """Return where a scope says which middleware counts it for a registry."""
+    """Return where a scope says which middleware counts it for a registry, and its root path at that moment."""
     return f"otel_monitoring.counted.{id(registry)}"
 
 
@@ -79,7 +80,7 @@ class RequestMetrics:
     """ASGI middleware that records every HTTP request and every websocket; lifespans pass untouched.
 
     A request that passes several of these, as in mounted applications, is counted by the
-    outermost of each registry.
+    outermost of each registry; what it cannot look into it asks those inside for.
 
     Args:
         app: the application, or the next middleware.
@@ -92,6 +93,7 @@ class RequestMetrics:
         self.app = app
         self._incidents = watch.registry.incidents
         self._counted = counted_key(watch.registry)
+        self._inside = f"{self._counted}.inside"
         self._report = watch.report
         self._excluded = Excluded(watch.excluded)
         self._templates = RouteTemplates(app) if templates is None else templates
@@ -107,9 +109,10 @@ class RequestMetrics:
         """Pass one request, connection or lifespan on."""
         answer = self._answers.get(scope["type"])
         if answer is None or self._counted in scope:
+            scope[self._inside] = self
             await self.app(scope, receive, send)
             return
-        scope[self._counted] = self
+        scope[self._counted] = self, scope.get("root_path", "")
         logs = self._logs
         if logs is None:
             await answer(scope, receive, send)
@@ -192,9 +195,19 @@ class RequestMetrics:
     def _leaf(self, scope: Scope, root_path: str) -> tuple[Leaf, bool]:
         """Return the route, and whether every request to this endpoint belongs to it and counts as this one."""
         leaf = self._templates.only(scope.get("endpoint"))
+        fixed = leaf is not None and not (self._excluded and leaf.is_vague)
         if leaf is None:
-            return self._templates.search(scope, root_path), False
-        return leaf, not (self._excluded and leaf.is_vague)
+            leaf = self._templates.search(scope, root_path)
+        inside = scope.get(self._inside)
+        if isinstance(inside, RequestMetrics) and leaf.template.endswith("/*"):
+            return inside.leaf_below(leaf, scope), False
+        return leaf, fixed
+
+    def leaf_below(self, outer: Leaf, scope: Scope) -> Leaf:
+        """Return the route of a request that came by a mount of an application around this one."""
+        root_path = scope.get("root_path", "")
+        leaf = self._templates.only(scope.get("endpoint")) or self._templates.search(scope, root_path)
+        return outer if leaf.template == UNMATCHED else replace(leaf, template=outer.template[:-2] + leaf.template)
 
     def _is_excluded(self, leaf: Leaf, scope: Scope, root_path: str) -> bool:
         if isinstance(leaf.endpoint, Uncounted) or leaf.template in self._excluded:
