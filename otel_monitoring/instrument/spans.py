@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
+from importlib import import_module
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,6 +92,9 @@ class Spans:
         self.incidents = incidents
         self._provider = provider
         self._tracer: Tracer | None = None
+        if enabled and "opentelemetry.trace" in sys.modules:
+            # Not with the first span: a child that is forked meanwhile would wait for it for ever.
+            import_module("otel_monitoring.instrument.frame")
 
     def open(self, start: SpanStart) -> Frame | None:
         """Start a span below the current one; None where tracing is not configured."""

@@ -440,8 +440,10 @@ class MonitoringService(WithGrafana):
         *,
         provider: str = "",
         operation: str = "chat",
+        duration_seconds: float | None = None,
+        error_type: str = "",
     ) -> None:
-        """Record the tokens of one call to a model, in the current agent's or tool's span too.
+        """Record the tokens of one call to a model, in the current agent's or tool's span too, and its time.
 
         Args:
             model: as it was asked for, for instance ``claude-sonnet-4-5``.
@@ -449,11 +451,21 @@ class MonitoringService(WithGrafana):
             output: tokens of the answer; None where it is not known.
             provider: who runs the model, for instance ``anthropic``.
             operation: what was asked of it, as OpenTelemetry's conventions name it.
+            duration_seconds: how long the call took, to the end of its answer; None where it is not known.
+            error_type: how it failed, as the class of an exception; empty where it did not.
 
         Raises:
-            MeasurementError: a number is none of tokens; only with ``strict``.
+            MeasurementError: a number is none of tokens, or of seconds; only with ``strict``.
         """
-        self._tokens.record(model, input, output, provider=provider, operation=operation)
+        self._tokens.record(
+            model,
+            input,
+            output,
+            provider=provider,
+            operation=operation,
+            duration_seconds=duration_seconds,
+            error_type=error_type,
+        )
 
     @overload
     def instrument(self, app: None = None) -> None: ...
@@ -779,5 +791,5 @@ class MonitoringService(WithGrafana):
 
     def _unknown(self, metric_name: object) -> str:
         found = self.registry.catalogue.nearest(str(metric_name))
-        meant = f"; did you mean {found!r}?" if found else ""
+        meant = f"; did you mean {found!r}?" if found else "."
         return f"no metric is called {metric_name!r}{meant} Declare your own with counter(), gauge() or histogram()"
