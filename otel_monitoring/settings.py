@@ -343,7 +343,7 @@ def _thresholds(value: object) -> Thresholds:
         raise _MisfitError(f"; {error}") from None
 
 
-def _names(value: object) -> tuple[str, ...]:
+def _words(value: object) -> tuple[str, ...]:
     items = _items(value) if isinstance(value, str) else value
     if not isinstance(items, list | tuple):
         raise _MisfitError
@@ -393,7 +393,7 @@ THRESHOLDS = Kind(
     "a list of thresholds such as error_ratio=0.05, error_ratio.crawler=0.1",
     _thresholds,
 )
-NAMES = Kind("list of names", "a list of names such as redis, sqlite3", _names)
+NAMES = Kind("list of names", "a list of names such as redis, sqlite3", _words)
 LOG_FORMAT = _choice_of("json", "console")
 LOG_LEVEL = _choice_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
