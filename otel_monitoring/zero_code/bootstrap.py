@@ -38,7 +38,6 @@ NEEDED_LATER = (
     "otel_monitoring.instrument.asgi",
     "otel_monitoring.instrument.calls",
     "otel_monitoring.instrument.clients",
-    "otel_monitoring.instrument.clients_aiohttp",
     "otel_monitoring.instrument.clients_httpx",
     "otel_monitoring.instrument.clients_urllib3",
     "otel_monitoring.instrument.django",

@@ -46,7 +46,8 @@ def test_what_is_recorded_is_shown() -> None:
 @pytest.mark.asyncio
 async def test_what_needs_an_extra_says_which() -> None:
     """The message names the extra to install."""
-    with MonitoringService() as monitoring, pytest.raises(ExtraMissingError, match=r"otel-monitoring\[grafana\]"):
+    service = MonitoringService(grafana_url="http://127.0.0.1:9")
+    with service as monitoring, pytest.raises(ExtraMissingError, match=r"otel-monitoring\[grafana\]"):
         await monitoring.create_grafana_dashboard({"title": "System Overview"})
 
 
