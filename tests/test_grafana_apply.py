@@ -141,7 +141,8 @@ class Place:
 def settings(url: str, **credentials: object) -> Settings:
     """Return settings for a Grafana, with a folder of the test's own."""
     folder = f"Test {uuid.uuid4().hex[:8]}"
-    given = {"grafana_url": url, "grafana_folder": folder, "offline": False, **credentials}
+    patient = {"grafana_timeout_seconds": 60}
+    given = {"grafana_url": url, "grafana_folder": folder, "offline": False, **patient, **credentials}
     return Settings.load(given, environ={})
 
 
