@@ -91,7 +91,7 @@ def _below_highest(default: float, buckets: tuple[float, ...], meaning: str, *, 
     return _number(default, AboutThreshold("s", 0, buckets[-1], meaning, scope))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Thresholds:
     """Every limit that the shipped alerts read, checked when made.
 
@@ -198,6 +198,12 @@ class Thresholds:
         if problems:
             raise DeclarationError("; ".join(problems))
 
+    def __repr__(self) -> str:
+        """Show what is not as it is by default."""
+        given = {name: getattr(self, name) for name, default in _defaults().items() if getattr(self, name) != default}
+        shown = [f"{name}={value!r}" for name, value in given.items()] + ([f"own={self.own!r}"] if self.own else [])
+        return f"Thresholds({', '.join(shown)})"
+
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Thresholds:
         """Return the thresholds that names and values give, the others as they are by default.
@@ -278,7 +284,7 @@ def _value_problems(shown: str, name: str, value: object) -> Iterator[str]:
 
 
 def _range(about: AboutThreshold) -> str:
-    return f"above {about.above:g}" + ("" if about.below == math.inf else f" and below {about.below:g}")
+    return f"above {about.above:.12g}" + ("" if about.below == math.inf else f" and below {about.below:.12g}")
 
 
 def _as_number(value: object) -> object:

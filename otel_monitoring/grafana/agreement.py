@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from otel_monitoring.catalogue import did_you_mean
 from otel_monitoring.catalogue.conventions import convention_problems
 from otel_monitoring.catalogue.objective import DeclaredObjective, Latency, Objective, Objectives
-from otel_monitoring.exceptions import MonitoringError, QueryError
+from otel_monitoring.exceptions import DashboardError, QueryError
 from otel_monitoring.grafana.check import check_query
 from otel_monitoring.grafana.documents import document_problems
 from otel_monitoring.grafana.promql import parse_query
@@ -132,7 +132,7 @@ def _build_problems(
 ) -> Iterator[str]:
     try:
         dashboard.build(catalogue, recorded=recorded)
-    except MonitoringError as error:
+    except (DashboardError, QueryError) as error:
         yield str(error)
 
 
