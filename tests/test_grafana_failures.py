@@ -287,6 +287,7 @@ async def test_what_may_have_taken_effect_is_not_sent_twice(
     server.misbehave(method="POST", path="/api/folders", drop="after")
     told = await fail(to(server), caplog, act=lambda client: client.ensure_folder("Once", uid="once"))
     assert isinstance(told.failure, UnreachableError)
+    assert "Whether it took effect is not known" in str(told.failure)
     assert len(server.asked_for("POST", "/api/folders")) == 1
     assert "once" in server.state.folders
 

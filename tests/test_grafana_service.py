@@ -261,6 +261,8 @@ def test_an_alert_of_ours_is_created(monitoring: MonitoringService) -> None:
     assert annotations["summary"] == "{{ $labels.component }} fails."
     with pytest.raises(VersionConflictError, match="there is a rule"):
         monitoring.grafana.create_alert(stuck)
+    with pytest.raises(QueryError, match=r"alert .Rise.*system_errors_total"):
+        monitoring.grafana.create_alert(Alert("Rise", "sum(rate(system_error_total[5m])) > 0"))
 
 
 def test_a_full_rule_stays_as_it_is(stand_in: Target) -> None:

@@ -89,7 +89,7 @@ def _examine_dashboard(dashboard: Dashboard, catalogue: Catalogue) -> tuple[str,
     for panel in dashboard.panels:
         for target in panel.targets:
             where = f"dashboard {dashboard.title!r}, panel {panel.title!r}"
-            _check(target.expr, catalogue, where)
+            check_asked(target.expr, catalogue, where=where)
     return dashboard.uid, f"the uid {dashboard.uid!r} of dashboard {dashboard.title!r}"
 
 
@@ -101,12 +101,17 @@ def _examine_alert(alert: Alert, catalogue: Catalogue) -> tuple[str, str]:
             f"{_shown(alert)} is no alert: write Alert('JobsStuck', 'promql'), or give a dictionary to "
             f"create_grafana_alert()"
         )
-    _check(alert.expr, catalogue, f"alert {alert.name!r}")
+    check_asked(alert.expr, catalogue, where=f"alert {alert.name!r}")
     return identity(alert), f"the identity {identity(alert)} of an alert"
 
 
-def _check(expr: str, catalogue: Catalogue, where: str) -> None:
-    """Hold a query to the catalogue, and to what the rules of the package record."""
+def check_asked(expr: str, catalogue: Catalogue, *, where: str) -> None:
+    """Hold a query to the catalogue, and to what the rules of the package record.
+
+    Raises:
+        QueryError: it is no PromQL, or names what is not there; the message begins with ``where``.
+        ExtraMissingError: otel-monitoring[grafana] is not installed.
+    """
     try:
         from otel_monitoring.grafana.check import check_query
         from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
