@@ -115,7 +115,7 @@ def test_a_service_that_is_none_is_said(name: str, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(SERVICE)
     done = run("render", str(tmp_path / "out"), "--service", name, cwd=tmp_path)
     assert done.returncode == 1
-    assert "--service" in done.stderr
+    assert f"service '{name}'" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
