@@ -1,4 +1,4 @@
-"""Writes what is made from the code: ``settings.md``, ``metrics.md``, the runbooks, and the folder ``grafana/``.
+"""Writes what is made from the code: settings, metrics, thresholds, the runbooks, and the folder ``grafana/``.
 
 With ``--check`` nothing is written, and a file that is not as the code has it is an error.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from otel_monitoring.catalogue import Declaration, Kind
 from otel_monitoring.catalogue.objective import DeclaredObjective, Latency, Objective, Objectives
 from otel_monitoring.catalogue.shipped import SHIPPED
+from otel_monitoring.catalogue.thresholds import Thresholds
 from otel_monitoring.cli.grafana_content import Subject
 from otel_monitoring.cli.grafana_render import rendered
 from otel_monitoring.cli.rendered_folder import stale_files, write_folder
@@ -28,7 +29,7 @@ from otel_monitoring.settings import Row, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_monitoring.catalogue.thresholds import Thresholds
+    from otel_monitoring.catalogue.thresholds import ThresholdRow
     from otel_monitoring.grafana.alert import RuleGroup
 
 HERE = Path(__file__).parent
@@ -51,11 +52,21 @@ METRICS = """# Metrics
 What comes with the package. A metric is declared under its OpenTelemetry name and unit; Prometheus shows the other.
 Each may be recorded under either: `monitoring.record_metric("prospect_score", 0.85, labels={…})`.
 """
+THRESHOLDS = """# Thresholds
+
+The limits of the [alerts](alerts.md), in the setting `thresholds`: `error_ratio=0.02, error_ratio.crawler=0.1`. A limit
+out of its range, and a name that is unknown, are refused when the settings are read.
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or check them; return the exit code."""
-    pages = {HERE / "settings.md": settings_page(), HERE / "metrics.md": metrics_page(), **runbook_pages()}
+    pages = {
+        HERE / "settings.md": settings_page(),
+        HERE / "metrics.md": metrics_page(),
+        HERE / "thresholds.md": thresholds_page(),
+        **runbook_pages(),
+    }
     files = grafana_files()
     if "--check" not in arguments:
         RUNBOOKS.mkdir(exist_ok=True)
@@ -114,6 +125,18 @@ def settings_row(row: Row) -> tuple[str, ...]:
     """Return the cells of one setting."""
     variables = "<br>".join(map(code, row.variables))
     return code(row.name), variables, row.type, code(row.default), row.unit, row.meaning
+
+
+def thresholds_page() -> str:
+    """Return the page of all thresholds."""
+    head = ("Name", "Default", "Unit", "Range", "Own for each", "Meaning")
+    return f"{NOTE}{THRESHOLDS}\n{table(head, map(threshold_row, Thresholds.table()))}"
+
+
+def threshold_row(row: ThresholdRow) -> tuple[str, ...]:
+    """Return the cells of one threshold."""
+    own = code(".".join((row.name, *row.scope))) if row.scope else ""
+    return code(row.name), f"{row.default:.12g}", row.unit, row.range, own, row.meaning
 
 
 def metrics_page() -> str:

@@ -287,7 +287,7 @@ def _resource(saved: Saved, version: str, managed: bool = True) -> Json:
 
 
 def _managed_fields(saved: Saved) -> list[Json]:
-    fields = {"f:spec": {f"f:{name}": {} for name in saved.spec}}
+    fields: Json = {"f:spec": {f"f:{name}": {} for name in saved.spec}}
     manager = "grafana" if saved.stored == "v0alpha1" else "otel-monitoring"
     return [
         {
@@ -303,7 +303,7 @@ def _managed_fields(saved: Saved) -> list[Json]:
 
 def _filled(spec: Json) -> Json:
     """Return a dashboard as the resource API tidies it."""
-    found = {**copy.deepcopy(FILLED), **copy.deepcopy(spec), "schemaVersion": 42}
+    found: Json = {**copy.deepcopy(FILLED), **copy.deepcopy(spec), "schemaVersion": 42}
     for name in ("uid", "id", "version"):
         found.pop(name, None)
     highest = max([panel.get("id") or 0 for panel in found["panels"]], default=0)

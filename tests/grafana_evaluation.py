@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import promql_parser
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.grafana_requests import Json, State
 
 Sample = tuple[dict[str, str], float]
 
 UP: list[Sample] = [({"__name__": "up", "instance": "127.0.0.1:19090", "job": "prometheus"}, 1.0)]
-COMPARISONS = {
+COMPARISONS: dict[str, Callable[[float, list[float]], bool]] = {
     "gt": lambda value, params: value > params[0],
     "lt": lambda value, params: value < params[0],
     "gte": lambda value, params: value >= params[0],

@@ -180,7 +180,7 @@ def _listed(datasource: Json) -> Json:
 
 
 def new_datasource(state: State, **given: Any) -> Json:
-    made = {
+    made: Json = {
         "id": len(state.datasources) + 1,
         "uid": new_uid(),
         "orgId": 1,

@@ -210,7 +210,12 @@ def _groups(state: State) -> list[tuple[str, str]]:
 
 def _members(state: State, folder: str, name: str) -> list[Rule]:
     found = [rule for rule in state.rules.values() if (rule.folder, rule.group) == (folder, name)]
-    return sorted(found, key=lambda rule: rule.result.get("place", rule.result.get("id", 0)))
+    return sorted(found, key=_place)
+
+
+def _place(rule: Rule) -> int:
+    place: int = rule.result["place"] if "place" in rule.result else rule.result["id"]
+    return place
 
 
 def _no_group() -> Refusal:
@@ -246,11 +251,9 @@ def put_group(state: State, asked: Asked, folder: str, name: str) -> Answer:
     state.happen_meanwhile()
     with state.lock:
         provenance = _provenance(asked)
-        for rule in [
-            *_members(state, folder, name),
-            *[state.rules[g["uid"]] for g in given if g.get("uid") in state.rules],
-        ]:
-            _refuse_file(rule, "update")
+        moved = [state.rules[rule["uid"]] for rule in given if rule.get("uid") in state.rules]
+        for member in (*_members(state, folder, name), *moved):
+            _refuse_file(member, "update")
         _write_group(state, given, folder, name, provenance=provenance)
         state.intervals[folder, name] = body["interval"]
     echoed = [_shown(state, Rule(rule, folder, name, provenance), stored=False) for rule in given]
@@ -258,11 +261,12 @@ def put_group(state: State, asked: Asked, folder: str, name: str) -> Answer:
 
 
 def _write_group(state: State, given: list[Json], folder: str, name: str, *, provenance: str) -> None:
-    if given:
-        wanted = {rule.get("uid") for rule in given}
-        for rule in _members(state, folder, name):
-            if rule.given["uid"] not in wanted:
-                del state.rules[rule.given["uid"]]
+    if not given:
+        return
+    wanted = {rule.get("uid") for rule in given}
+    for member in _members(state, folder, name):
+        if member.given["uid"] not in wanted:
+            del state.rules[member.given["uid"]]
     for place, rule in enumerate(given):
         uid = rule.get("uid") or new_uid()
         known = state.rules.get(uid)
@@ -274,8 +278,6 @@ def _write_group(state: State, given: list[Json], folder: str, name: str, *, pro
             known.evaluated = NO_TIME
         known.provenance = provenance
         known.result["place"] = place
-    for rule in _members(state, folder, name) if not given else []:
-        rule.provenance = provenance
 
 
 def delete_group(state: State, asked: Asked, folder: str, name: str) -> Answer:

@@ -9,7 +9,6 @@ import base64
 import json
 import re
 import socket
-import ssl
 import struct
 import threading
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from tests import grafana_rules as rules
 from tests.grafana_requests import Answer, Asked, Folder, Json, Refusal, Rule, Saved, State
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
     from types import TracebackType
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from grafana_client.api import GrafanaApi
 
 from otel_monitoring.grafana.client import GrafanaClient
 from otel_monitoring.grafana.connection import Connection
@@ -46,6 +49,19 @@ class Target:
     def open(self) -> GrafanaClient:
         """Return a client, to be entered."""
         return GrafanaClient(self.connection, patience=QUICK)
+
+    def forget_annotation(self, number: int) -> None:
+        """Delete an annotation, which belongs to no folder, from a real Grafana."""
+        if self.server is None:
+            connection = self.connection
+            api: Any = GrafanaApi(
+                connection.auth,
+                host=connection.host,
+                port=connection.port,
+                url_path_prefix=connection.prefix,
+                protocol=connection.protocol,
+            )
+            api.annotations.delete_annotations_by_id(number)
 
     def uid(self, name: str) -> str:
         """Return a uid that no other test uses."""
@@ -87,21 +103,19 @@ async def _once(connection: Connection, act: Callable[[GrafanaClient], Awaitable
 
 
 async def _delete(client: GrafanaClient, uid: str) -> None:
-    try:
+    with suppress(NotFoundError):
         await client.delete_folder(uid, with_all_in_it=True)
-    except NotFoundError:
-        pass
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a look at the server finds what it shall; only a failure takes long."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await look():
+        while not await look():  # noqa: ASYNC110 (another process, which tells nobody)
             await asyncio.sleep(0.05)
 
 
 def rule(uid: str, expr: str = "vector(1)", **more: object) -> dict[str, object]:
-    """Return a rule that fires when a query's value is above zero; its datasource is ``DATASOURCE``."""
+    """Return a rule that fires when a query's value is above zero."""
     evaluator = {"type": "gt", "params": [0]}
     threshold = {"refId": "B", "type": "threshold", "expression": "A", "conditions": [{"evaluator": evaluator}]}
     return {

@@ -184,7 +184,7 @@ def error_scenarios() -> Iterator[Scenario]:
     yield Scenario(
         "next to nothing completed", burst, {errors(): rising(5), completed(): rising(1.96)}, since=10, labels=labels
     )
-    yield Scenario("enough completed", burst, {errors(): rising(2.6), completed(): rising(2.1)})
+    yield Scenario("enough completed", burst, {errors(): rising(2.6), completed(): rising(2.04)})
     yield Scenario("counter reset", burst, {errors(): f"{rising(2.4, 40)} {rising(2.4, 80)}"})
     yield Scenario("a new component with old errors", burst, {errors(): f"{absent(30)} {flat(1000)}"})
 
@@ -229,13 +229,8 @@ def up_to(step: int, minutes: float) -> int:
 
 
 def _failing(rate: BurnRate, which: Mapping[str, str], component: str, operation: str) -> Iterator[Scenario]:
-    alert, step, hold, long, short = (
-        "OperationErrorBudgetBurn",
-        step_minutes(rate),
-        hold_minutes(rate),
-        MINUTES[rate.long],
-        MINUTES[rate.short],
-    )
+    alert, step, hold = "OperationErrorBudgetBurn", step_minutes(rate), hold_minutes(rate)
+    long, short = MINUTES[rate.long], MINUTES[rate.short]
     failed, done = ended("error", component, operation), ended("success", component, operation)
     labels = {"component": component, "job": JOB}
     if which["slo"] == "operation_success":
@@ -257,7 +252,8 @@ def _failing(rate: BurnRate, which: Mapping[str, str], component: str, operation
     fewer = {failed: rises(9.8 / long), done: rises(0)}
     yield Scenario("low traffic", alert, fewer, until=last, **common)
     spike = {
-        failed: f"{flat(0, long, step=step)} {rises(limit * 1.1, short)} {flat(reached(limit * 1.1 * short), hold, step=step)}",
+        failed: f"{flat(0, long, step=step)} {rises(limit * 1.1, short)} "
+        + flat(reached(limit * 1.1 * short), hold, step=step),
         done: rises(many, long + short + hold),
     }
     yield Scenario("a spike as long as the short window", alert, spike, until=long + short + hold, **common)
@@ -373,9 +369,12 @@ def resource_scenarios() -> Iterator[Scenario]:
     yield Scenario("no limit known", high, {used: flat(918)})
     yield Scenario("a limit of zero", high, {used: flat(918), limit: flat(0)})
     yield Scenario(
-        "it will be full", soon, {used: rising(1.5, 240, start=645), limit: flat(1000)}, since=60, labels=labels
+        "it will be full", soon, {used: rising(1.5, 240, start=580.5), limit: flat(1000)}, since=70, labels=labels
     )
     yield Scenario("it will not be full", soon, {used: rising(1.2, 50, start=645), limit: flat(1000, 50)}, until=50)
+    yield Scenario(
+        "it is full enough", soon, {used: rising(2, 240, start=519), limit: flat(1000)}, since=71, labels=labels
+    )
     yield Scenario("far from full yet", soon, {used: rising(2, 90, start=400), limit: flat(1000, 90)}, until=90)
     yield Scenario(
         "a start is no growth",
@@ -433,9 +432,9 @@ def platform_scenarios() -> Iterator[Scenario]:
         {left: rising(-1000, 20, start=7000), quota: flat(10_000), reset: flat(118)},
         until=20,
     )
-    soon = {left: rising(-10, 20, start=80), quota: flat(1000), reset: flat(6 * 60 + 123)}
+    soon = {left: rising(-10, 20, start=70), quota: flat(1000), reset: flat(6 * 60 + 123)}
     yield Scenario("it does not reset that soon", forecast, soon, since=6, labels=labels)
-    later = {left: rising(-10, 20, start=80), quota: flat(1000), reset: flat(6 * 60 + 118)}
+    later = {left: rising(-10, 20, start=70), quota: flat(1000), reset: flat(6 * 60 + 118)}
     yield Scenario("it resets too soon to tell", forecast, later, until=20)
     yield Scenario("nobody calls", forecast, {left: flat(10), quota: flat(10_000), reset: flat(72_000)})
     yield Scenario("no history yet", forecast, {left: f"{absent(30)} 6000", quota: flat(10_000), reset: flat(72_000)})

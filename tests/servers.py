@@ -152,6 +152,7 @@ class PrometheusServer(Program):
     """A Prometheus with data of its own, which scrapes what it is told to."""
 
     _jobs: list[dict[str, object]] = field(default_factory=list, init=False, repr=False)
+    _alertmanager: str | None = field(default=None, init=False, repr=False)
     _numbers: itertools.count[int] = field(default_factory=itertools.count, init=False, repr=False)
 
     def command(self) -> list[str]:
@@ -163,6 +164,7 @@ class PrometheusServer(Program):
             f"--storage.tsdb.path={self.directory / 'data'}",
             f"--web.listen-address={self.address}",
             "--web.enable-lifecycle",
+            "--rules.alert.resend-delay=1s",  # what fires before the Alertmanager is found is told soon again
             "--log.level=warn",
         ]
 
@@ -192,10 +194,21 @@ class PrometheusServer(Program):
         self._reload(rules)
         return job
 
+    def load(self, rules: Path, *, alertmanager: str | None = None) -> None:
+        """Evaluate a file of rules from now on, beside what is scraped.
+
+        Args:
+            rules: the file.
+            alertmanager: host and port of the Alertmanager that is told of alerts.
+        """
+        self._alertmanager = alertmanager
+        self._reload(rules)
+
     def forget(self) -> None:
-        """Scrape nothing any more; what was scraped stays, under its job's name."""
-        if self._jobs:
+        """Scrape and evaluate nothing any more; what was scraped stays, under its job's name."""
+        if self._jobs or self._alertmanager:
             self._jobs.clear()
+            self._alertmanager = None
             self._reload(None)
 
     def api(self, path: str, **parameters: str) -> object:
@@ -236,13 +249,38 @@ class PrometheusServer(Program):
         return seen[0]
 
     def _write_config(self, rules: Path | None = None) -> None:
-        config = {"scrape_configs": self._jobs, "rule_files": [str(rules)] if rules else []}
+        config: dict[str, object] = {"scrape_configs": self._jobs, "rule_files": [str(rules)] if rules else []}
+        if self._alertmanager:
+            told = [{"static_configs": [{"targets": [self._alertmanager]}]}]
+            config["alerting"] = {"alertmanagers": told}
         (self.directory / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
 
     def _reload(self, rules: Path | None) -> None:
         self._write_config(rules)
         reply = ask(f"{self.url}/-/reload", method="POST")
         assert reply.status == 200, reply.body
+
+
+class AlertmanagerServer(Program):
+    """An Alertmanager that takes alerts and sends them nowhere."""
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        config = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
+        (self.directory / "alertmanager.yml").write_text(json.dumps(config))  # JSON is YAML
+        return [
+            find_program("prometheus-alertmanager"),
+            f"--config.file={self.directory / 'alertmanager.yml'}",
+            f"--storage.path={self.directory / 'data'}",
+            f"--web.listen-address={self.address}",
+            "--cluster.listen-address=",
+            "--log.level=warn",
+        ]
+
+    def alerts(self) -> list[dict[str, dict[str, str]]]:
+        """Return the alerts that it holds, with their labels and annotations."""
+        alerts: list[dict[str, dict[str, str]]] = json.loads(ask(f"{self.url}/api/v2/alerts").body)
+        return alerts
 
 
 class PushgatewayServer(Program):

@@ -233,6 +233,13 @@ def test_a_label_that_is_compared_with_its_variable_can_be_selected(catalogue: C
     assert findings(model, catalogue) == []
 
 
+def test_a_label_may_be_compared_with_more_than_its_variable(catalogue: Catalogue) -> None:
+    panel = Panel("One", 'sum by (queue) (backlog{queue=~"$queue|${queue}-old|other"})')
+    model: dict[str, Any] = Dashboard("Jobs", [Row("Row", panel)]).build(catalogue)
+    assert variables(model)["queue"] == f"label_values(backlog{{{SELECTED}}}, queue)"
+    assert findings(model, catalogue) == []
+
+
 def test_selections_stand_in_the_order_asked_for_then_as_they_are_used(catalogue: Catalogue) -> None:
     panel = Panel("One", 'rate(system_errors_total{error_type=~"$error_type", component=~"$component"}[5m])')
     asked: list[Variable | str] = [Variable("queue", ("backlog",), title="Which queue"), "component"]

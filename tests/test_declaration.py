@@ -173,3 +173,31 @@ def test_only_gauges_expire(kind: Kind) -> None:
     buckets = (1,) if kind is Kind.HISTOGRAM else ()
     message = refusal(kind=kind, buckets=buckets, expire_after_seconds=10)
     assert f"only gauges expire, and this is a {kind.value}: leave expire_after_seconds out" in message
+
+
+def test_the_few_values_of_a_label_are_known_under_its_name_in_prometheus() -> None:
+    """They are of the declaration, and so of what makes two of them equal."""
+    outcome = (("job.outcome", ("done", "failed")),)
+    jobs = declared(labels=("job.outcome",), values=outcome)
+    assert jobs.prometheus_values == {"job_outcome": ("done", "failed")}
+    assert jobs != declared(labels=("job.outcome",))
+    assert len({jobs, declared(labels=("job.outcome",), values=outcome)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"queue": ("a",)}, "write pairs of a label and its values"),
+        ("queue", "write pairs of a label and its values"),
+        (5, "write pairs of a label and its values"),
+        ((("queue",),), "write pairs of a label and its values"),
+        ((("quue", ("a",)),), "values are given for 'quue', which is none of its labels; did you mean 'queue'?"),
+        ((("queue", ()),), "the values of 'queue' are (): write a tuple of texts, ('done', 'lost')"),
+        ((("queue", "a"),), "the values of 'queue' are 'a': write a tuple of texts"),
+        ((("queue", (1,)),), "the values of 'queue' are (1,): write a tuple of texts"),
+    ],
+    ids=["mapping", "text", "number", "lone", "unknown", "none", "one", "numbers"],
+)
+def test_values_that_do_not_fit_are_refused(values: Any, says: str) -> None:
+    """The message says how they are written."""
+    assert says in refusal(values=values)

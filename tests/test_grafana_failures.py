@@ -272,9 +272,7 @@ async def test_a_dropped_connection_is_tried_again(server: GrafanaServer) -> Non
         assert await client.rules()
 
 
-async def test_what_does_not_pass_is_not_tried_again(
-    server: GrafanaServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_does_not_pass_is_not_tried_again(server: GrafanaServer, caplog: pytest.LogCaptureFixture) -> None:
     """500 and 4xx are asked for once."""
     for status in (500, 400, 401, 403, 404):
         server.misbehave(Answer(status, {"message": "no"}), path="alert-rules")

@@ -269,7 +269,8 @@ def _prepare(server: GrafanaServer, replay: Replay, topic: str, name: str) -> No
     state = server.state
     if name == "race 0":
         # Its check, that of 4 and that of 1 pass before any of the three has written.
-        server.meanwhile(lambda: (server.meanwhile(lambda: replay.send(topic, "race 1")), replay.send(topic, "race 4")))
+        server.meanwhile(lambda: replay.send(topic, "race 4"))
+        server.meanwhile(lambda: replay.send(topic, "race 1"))
     if name == "six writers with one resourceVersion, 0":
         state.folders["otel-three"] = Folder(uid="otel-three", title="otel three", id=next(state.ids))
         request = RECORDED[topic][name]["request"]["body"]

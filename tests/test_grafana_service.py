@@ -22,16 +22,18 @@ from otel_monitoring.grafana.failures import (
     QueryFailedError,
     VersionConflictError,
 )
+from otel_monitoring.service.from_settings import grafana_connection_of
 from otel_monitoring.service.synchronous import run
+from otel_monitoring.settings import Settings
 from tests.grafana_server import GrafanaServer
-from tests.grafana_target import KINDS, Target, target
+from tests.grafana_target import KINDS, Target, rule, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.programs
 
-QUIET = {"resources": False, "third_party": False, "offline": False}
+QUIET: dict[str, Any] = {"resources": False, "third_party": False, "offline": False}
 ERRORS = 'sum by (component) (rate(system_errors_total{job=~"$job", instance=~"$instance"}[$__rate_interval]))'
 OVERVIEW = {"title": "System Overview", "panels": [{"title": "Errors", "targets": [{"expr": "up"}]}]}
 HIGH_ERROR_RATE = {
@@ -154,7 +156,7 @@ def test_a_dashboard_of_ours_is_built_and_created(monitoring: MonitoringService,
     """Its uid is its own, and a second one of it is a conflict."""
     dashboard = Dashboard("Jobs", rows=[Row("Flow", Panel("Errors", ERRORS))], uid=grafana.uid("jobs"))
     assert monitoring.grafana.create_dashboard(dashboard) == grafana.uid("jobs")
-    with pytest.raises(VersionConflictError, match="already. Update that one"):
+    with pytest.raises(VersionConflictError, match=r"already. Update that one"):
         monitoring.grafana.create_dashboard(dashboard)
     monitoring.grafana.update_dashboard(dashboard.uid, dashboard)
 
@@ -189,7 +191,7 @@ def test_nobodys_change_is_lost_in_an_update(monitoring: MonitoringService) -> N
     uid = monitoring.grafana.create_dashboard(OVERVIEW)
     mine = monitoring.grafana.get_dashboard(uid)
     monitoring.grafana.update_dashboard(uid, {**mine, "title": "Theirs"})
-    with pytest.raises(VersionConflictError, match="is version 2 now.*made of version 1.*leave out 'version'"):
+    with pytest.raises(VersionConflictError, match=r"is version 2 now.*made of version 1.*leave out 'version'"):
         monitoring.grafana.update_dashboard(uid, {**mine, "title": "Mine"})
     del mine["version"]
     monitoring.grafana.update_dashboard(uid, {**mine, "title": "Mine"})
@@ -264,8 +266,6 @@ def test_a_full_rule_stays_as_it_is(stand_in: Target) -> None:
     """With its own folder and group, and settings for what it does not say."""
     server = stand_in.server
     assert server is not None
-    from tests.grafana_target import rule
-
     with service_of(stand_in, grafana_editable=False) as service:
         service.grafana.create_alert({**rule("mine"), "ruleGroup": "own", "folderUID": "fg57n0zfmu0hsa"})
         service.grafana.create_alert(rule("ours"))
@@ -289,11 +289,9 @@ def test_an_alert_that_can_never_work_is_not_written(stand_in: Target) -> None:
     """Its queries are tried first, since Grafana would take it."""
     server = stand_in.server
     assert server is not None
-    from tests.grafana_target import rule
-
     broken = rule("broken", "sum(up")
     with service_of(stand_in) as service:
-        with pytest.raises(QueryFailedError, match="would never work, its queries fail: A: .*parse error"):
+        with pytest.raises(QueryFailedError, match=r"would never work, its queries fail: A: .*parse error"):
             service.grafana.create_alert(broken)
         with pytest.raises(QueryFailedError, match="condition 'Z'"):
             service.grafana.create_alert({**rule("broken"), "condition": "Z"})
@@ -307,19 +305,16 @@ def test_an_alert_that_can_never_work_is_not_written(stand_in: Target) -> None:
 def test_nothing_is_sent_offline_or_without_an_address() -> None:
     """The failures say which setting it is."""
     with GrafanaServer() as server:
-        with MonitoringService(grafana_url=server.url, **{**QUIET, "offline": True}) as service:
-            with pytest.raises(OfflineError, match="offline is set"):
-                service.grafana.get_alerts()
+        service = MonitoringService({**QUIET, "offline": True}, grafana_url=server.url)
+        with service, pytest.raises(OfflineError, match="offline is set"):
+            service.grafana.get_alerts()
         assert not server.seen
     with MonitoringService(**QUIET) as service, pytest.raises(ConfigurationError, match="grafana_url is not set"):
         service.grafana.get_alerts()
 
 
-def test_settings_reach_the_connection(tmp_path: Any) -> None:
+def test_settings_reach_the_connection() -> None:
     """Timeouts, TLS, the organisation."""
-    from otel_monitoring.service.from_settings import grafana_connection_of
-    from otel_monitoring.settings import Settings
-
     settings = Settings.load(
         {"grafana_url": "https://grafana/x", "grafana_api_key": "t", "grafana_ca_file": "/ca.pem"},
         grafana_timeout_seconds=3,
@@ -361,11 +356,11 @@ def test_what_is_added_is_checked() -> None:
         with pytest.raises(DashboardError, match="the uid 'jobs' of dashboard 'Jobs' is taken"):
             service.dashboards.add(Dashboard("Jobs", rows=[Row("Other", Panel("Errors", ERRORS))]))
         service.alerts.add(Alert("Rise", "sum(rate(system_errors_total[5m])) > 1"))
-        with pytest.raises(AlertError, match="Rise.* is taken"):
+        with pytest.raises(AlertError, match=r"Rise.* is taken"):
             service.alerts.add(Alert("Rise", "sum(rate(system_errors_total[5m])) > 2"))
-        with pytest.raises(QueryError, match="dashboard 'New', panel 'P'.*system_errors_total"):
+        with pytest.raises(QueryError, match=r"dashboard 'New', panel 'P'.*system_errors_total"):
             service.dashboards.add(Dashboard("New", rows=[Row("R", Panel("P", "sum(rate(system_error_total[5m]))"))]))
-        with pytest.raises(QueryError, match="alert 'New'.*system_errors_total"):
+        with pytest.raises(QueryError, match=r"alert 'New'.*system_errors_total"):
             service.alerts.add(Alert("New", "sum(rate(system_error_total[5m])) > 1"))
         assert (len(service.dashboards), len(service.alerts)) == (1, 1)
 
@@ -406,7 +401,9 @@ def test_who_is_interrupted_cancels_what_is_under_way() -> None:
     """The coroutine hears of it before the caller goes on."""
     program = """
 import asyncio, signal, threading
+from otel_monitoring.service.from_settings import grafana_connection_of
 from otel_monitoring.service.synchronous import run
+from otel_monitoring.settings import Settings
 async def wait():
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
     try:
@@ -423,7 +420,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.asyncio
-async def test_a_forked_or_later_loop_opens_its_own_client(stand_in: Target) -> None:
+async def test_each_loop_opens_its_own_client(stand_in: Target) -> None:
     """Nothing of one call lives on in the next, whichever loop that runs in."""
     with service_of(stand_in) as service:
         counts = await asyncio.gather(*[asyncio.to_thread(service.grafana.get_alerts) for _ in range(3)])
@@ -446,5 +443,3 @@ except otel_monitoring.exceptions.GrafanaError as failure:
     arguments = [sys.executable, "-W", "error", "-B", "-X", "pycache_prefix=/nonexistent", "-c", program]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.split() == ["UnreachableError"], done.stderr
-
-

@@ -34,7 +34,7 @@ def refusal(**given: Any) -> str:
 
 @pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, "0.99", None, True, float("nan")])
 def test_a_share_is_above_nothing_and_below_everything(share: Any) -> None:
-    with pytest.raises(DeclarationError, match="latency share is .*: a share above 0 and below 1"):
+    with pytest.raises(DeclarationError, match=r"latency share is .*: a share above 0 and below 1"):
         Latency(seconds=2.5, share=share)
 
 
@@ -112,7 +112,7 @@ def test_a_block_may_be_entered_again_and_again(monitoring: MonitoringService) -
 
 def test_an_operation_promises_one_thing(monitoring: MonitoringService) -> None:
     monitoring.operation("send", objective=OFTEN)
-    with pytest.raises(DeclarationError, match="the objective of the operation 'send' of 'outreach' was .*0.99.* now"):
+    with pytest.raises(DeclarationError, match=r"the objective of the operation 'send' of 'outreach' was .*0.99.* now"):
         monitoring.operation("send", objective=Objective(success=0.999))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +13,15 @@ from otel_monitoring import MonitoringService
 from otel_monitoring.catalogue import Catalogue, Declaration, Kind, Query
 from otel_monitoring.catalogue.shipped import SHIPPED
 from otel_monitoring.exceptions import QueryError
+from otel_monitoring.export.server import MetricsServer
 from otel_monitoring.grafana.check import check_query
 from otel_monitoring.grafana.documents import blocks_of
+from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.servers import PrometheusServer, Sample
 
 JOBS = Declaration(
     name="jobs", kind=Kind.COUNTER, unit="{job}", labels=("queue", "outcome"), description="Jobs finished."
@@ -31,7 +37,9 @@ WAIT = Declaration(
 BACKLOG = Declaration(name="backlog", kind=Kind.GAUGE, unit="{job}", labels=("queue",), description="Jobs that wait.")
 RUNNING = Declaration(name="running", kind=Kind.UP_DOWN_COUNTER, unit="{job}", labels=("queue",))
 BUSY = Declaration(name="busy", kind=Kind.COUNTER, unit="s")
-MADE = (JOBS, WAIT, BACKLOG, RUNNING, BUSY)
+MAILS = Declaration(name="mails", kind=Kind.COUNTER, labels=("state",), values=(("state", ("sent", "bounced")),))
+DONE = Declaration(name="done_timestamp", kind=Kind.GAUGE, unit="s", labels=("queue",), description="When it ended.")
+MADE = (DONE, MAILS, JOBS, WAIT, BACKLOG, RUNNING, BUSY)
 jobs: Any = JOBS  # for what no type checker lets through
 wait: Any = WAIT
 backlog: Any = BACKLOG
@@ -74,6 +82,7 @@ def refusal(ask: Callable[[], object]) -> str:
         (BACKLOG.last(by="queue"), f"max by (queue) (backlog{{{SCOPE}}})"),
         (BACKLOG.last(by="queue", combine="min"), f"min by (queue) (backlog{{{SCOPE}}})"),
         (BACKLOG.average(by="queue"), f"avg by (queue) (backlog{{{SCOPE}}})"),
+        (DONE.age(by="queue"), f"time() - max by (queue) (done_timestamp_seconds{{{SCOPE}}})"),
         (RUNNING.last(), f"sum(running{{{SCOPE}}})"),
     ],
     ids=lambda value: "" if isinstance(value, Query) else value,
@@ -99,6 +108,7 @@ def test_a_metric_gives_its_usual_queries(query: Query, expr: str) -> None:
         (WAIT.rate(), "Job wait, recordings per second", "1/s", "recordings per second"),
         (BACKLOG.last(), "Backlog", "{job}", "{{queue}} {{instance}}"),
         (BACKLOG.average(), "Backlog, average", "{job}", "average"),
+        (DONE.usual(), "Done timestamp, age by queue", "s", "{{queue}}"),
         (BUSY.rate(), "Busy per second", "1", "per second"),
         (
             JOBS.rate(where={"outcome": ("failed", "lost")}),
@@ -152,12 +162,19 @@ def test_a_query_is_narrowed_to_values_of_labels(where: dict[str, Any], matcher:
         (lambda: jobs.rate(where={"outcome": 5}), "5 is no value of the label 'outcome': write text"),
         (lambda: jobs.rate(by=5), "metric 'jobs': 5 names no label"),
         (lambda: jobs.rate(by=(5,)), "5 names no label"),
+        (
+            lambda: MAILS.rate(where={"state": "send"}),
+            "is never 'send': it is one of sent, bounced; did you mean 'sent'?",
+        ),
+        (lambda: MAILS.rate(where={"state": ("sent", "lost")}), "the label 'state' is never 'lost'"),
         (lambda: jobs.rate(over="ten minutes"), "'ten minutes' is no window: write a duration such as '5m'"),
         (backlog.rate, "is a gauge, which falls too: rate() would take each fall for a restart; use last()"),
         (running.increase, "is an up-down-counter, which falls too"),
         (jobs.quantile, "is a counter and has no quantile(): use rate() or increase()"),
         (backlog.quantile, "is a gauge and has no quantile(): use last()"),
         (jobs.average, "is a counter and has no average()"),
+        (backlog.age, "is a gauge in '{job}': moments are gauges in seconds, 's'"),
+        (BUSY.age, "is a counter in 's': moments are gauges"),
         (jobs.last, "use rate() or increase()"),
         (wait.last, "use quantile(), average() or rate()"),
         (lambda: wait.quantile(95), "95 is no quantile, which is a number from 0 to 1: write 0.95"),
@@ -196,6 +213,38 @@ def test_instruments_give_the_queries_of_their_declaration() -> None:
         assert wait.quantile(0.95, by="queue") == wait.declaration.quantile(0.95, by="queue")
         assert backlog.usual() == backlog.declaration.last(by="queue")
         assert running.last() == running.declaration.last()
+
+
+@pytest.mark.programs
+def test_prometheus_answers_each_usual_query(prometheus: PrometheusServer) -> None:
+    """Of what a real service records, each gives the series that its legend names, with values that are right."""
+    with MonitoringService(resources=False, third_party=False, service_name="shop") as monitoring:
+        jobs, wait = monitoring.registry.counter(JOBS), monitoring.registry.histogram(WAIT)
+        monitoring.registry.gauge(BACKLOG).set(7, {"queue": "mail"})
+        monitoring.registry.up_down_counter(RUNNING).add(2, {"queue": "mail"})
+        with MetricsServer(monitoring.exposition, port=0) as server:
+            job = prometheus.scrape(server.url)
+
+            def ask(query: Query) -> list[Sample]:
+                jobs.add(1, {"queue": "mail", "outcome": "done"})
+                wait.record(0.5, {"job.queue": "mail"})
+                concrete = query.expr.replace("$job", job).replace("$instance", ".+").replace("$__rate_interval", "10m")
+                return [sample for sample in prometheus.query(concrete) if sample.value > 0]
+
+            queries = {
+                JOBS.rate(by=("queue", "outcome")): (0, 1e6),
+                JOBS.increase(where={"outcome": ("done", "lost")}): (0, 1e6),
+                WAIT.rate(by="job.queue"): (0, 1e6),
+                WAIT.quantile(0.5): (0.1, 1),
+                WAIT.average(by="job.queue"): (0.5, 0.5),
+                BACKLOG.last(): (7, 7),
+                BACKLOG.average(by="queue"): (7, 7),
+                RUNNING.last(by="queue"): (2, 2),
+            }
+            for query, (least, most) in queries.items():
+                (sample,) = wait_until(partial(ask, query))
+                assert least <= sample.value <= most, query.title
+                assert all(label in sample.labels for label in re.findall(r"{{(\w+)}}", query.legend))
 
 
 def test_the_page_on_queries_does_what_it_shows() -> None:

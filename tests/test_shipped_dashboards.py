@@ -161,6 +161,12 @@ def test_the_first_row_says_at_a_glance_whether_something_is_wrong(models: dict[
         assert {one["type"] for one in first} == {"stat"}
 
 
+def test_the_overview_leads_to_alerts_that_grafana_evaluates_itself(models: dict[str, Model]) -> None:
+    """Prometheus has no series of those."""
+    links = [link["url"] for link in models["otel-monitoring-overview"]["links"] if link["type"] == "link"]
+    assert links == ["/alerting/list"]
+
+
 def test_latency_panels_lead_to_traces(models: dict[str, Model]) -> None:
     marked = {
         panel["title"]

@@ -136,11 +136,14 @@ class Declaration(UsualQueries):
             yield f"expire_after_seconds is {self.expire_after_seconds!r}: a number of seconds above 0"
 
     def _value_problems(self) -> Iterable[str]:
+        if not isinstance(self.values, tuple) or not all(_is_pair(one) for one in self.values):
+            yield f"values is {self.values!r}: write pairs of a label and its values, (('outcome', ('done', 'lost')),)"
+            return
         for label, values in self.values:
             if label not in self.labels:
                 yield f"values are given for {label!r}, which is none of its labels{did_you_mean(label, self.labels)}"
-            elif isinstance(values, str) or not values or not all(isinstance(value, str) for value in values):
-                yield f"the values of {label!r} are {values!r}: write a tuple of texts, ('success', 'error')"
+            elif not isinstance(values, tuple) or not values or not all(isinstance(value, str) for value in values):
+                yield f"the values of {label!r} are {values!r}: write a tuple of texts, ('done', 'lost')"
 
 
 def _label_problems(labels: Sequence[str]) -> Iterable[str]:
@@ -154,6 +157,10 @@ def _label_problems(labels: Sequence[str]) -> Iterable[str]:
     shown = [prometheus_label(label) for label in labels if isinstance(label, str)]
     for label in sorted({label for label in shown if shown.count(label) > 1}):
         yield f"the label {label!r} is there more than once in Prometheus's form: each label needs its own name"
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)  # noqa: PLR2004 (a pair)
 
 
 def _fits_utf8(text: str) -> bool:

@@ -211,10 +211,10 @@ class Thresholds:
         problems = [f"there is no threshold {name!r}{_meant(name)}" for name in given if _base(name) not in _ABOUT]
         values: dict[str, Any] = {name: _as_number(value) for name, value in given.items() if _base(name) in _ABOUT}
         whole = {name: value for name, value in values.items() if name in _ABOUT}
-        try:  # what is no number yet is refused there
+        try:
             made = cls(**whole, own={name: value for name, value in values.items() if name not in _ABOUT})
         except DeclarationError as error:
-            problems.append(str(error))
+            raise DeclarationError("; ".join([*problems, str(error)])) from None
         if problems:
             raise DeclarationError("; ".join(problems))
         return made
@@ -278,7 +278,7 @@ def _value_problems(shown: str, name: str, value: object) -> Iterator[str]:
 
 
 def _range(about: AboutThreshold) -> str:
-    return f"above {about.above:g}" + ("" if about.below == math.inf else f" and below {about.below:g}")
+    return f"above {about.above:.12g}" + ("" if about.below == math.inf else f" and below {about.below:.12g}")
 
 
 def _as_number(value: object) -> object:

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from otel_monitoring.catalogue.kind import Kind
-from otel_monitoring.catalogue.names import did_you_mean, prometheus_label
 from otel_monitoring.catalogue.query import Query
+from otel_monitoring.catalogue.query_parts import aggregation, matchers, shown_labels, window
 from otel_monitoring.exceptions import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from otel_monitoring.catalogue.declaration import Declaration
-
-    By = str | tuple[str, ...]
-    Where = Mapping[str, str | tuple[str, ...]]
+    from otel_monitoring.catalogue.query_parts import By, Where
 
 RATE_INTERVAL = "$__rate_interval"
 """Grafana's window that always holds several scrapes."""
 
-TARGET = ('job=~"$job"', 'instance=~"$instance"')
-"""The variables that every dashboard has."""
-
-TARGET_LABELS = ("job", "instance")
 USUAL_SHARE = 0.95
 
 Combine = Literal["avg", "max", "min", "sum"]
-
-_VARIABLE = re.compile(r"\$\w+|\$\{\w+(:\w+)?\}")
-_DURATION = re.compile(r"(\d+(ms|[smhdwy]))+")
-_TEXT_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 class UsualQueries:
@@ -58,10 +44,10 @@ class UsualQueries:
             QueryError: a gauge has no rate, or a label is not the metric's.
         """
         metric = self.declaration
-        counted = f"rate({_counted(metric, 'rate')}{_matchers(metric, where)}[{_window(metric, over)}])"
+        counted = f"rate({_counted(metric, 'rate')}{matchers(metric, where)}[{window(metric, over)}])"
         return _query(
             metric,
-            f"{_sum(metric, by)}({counted})",
+            f"{aggregation(metric, by)}({counted})",
             title="per second" if metric.kind is Kind.COUNTER else "recordings per second",
             unit=_per_second(metric),
             by=by,
@@ -74,10 +60,10 @@ class UsualQueries:
         Arguments and errors are those of ``rate``.
         """
         metric = self.declaration
-        counted = f"increase({_counted(metric, 'increase')}{_matchers(metric, where)}[{_window(metric, over)}])"
+        counted = f"increase({_counted(metric, 'increase')}{matchers(metric, where)}[{window(metric, over)}])"
         return _query(
             metric,
-            f"{_sum(metric, by)}({counted})",
+            f"{aggregation(metric, by)}({counted})",
             title="increase" if metric.kind is Kind.COUNTER else "recordings",
             unit=metric.unit if metric.kind is Kind.COUNTER else "",
             by=by,
@@ -102,11 +88,11 @@ class UsualQueries:
         metric = self.declaration
         _histogram(metric, "quantile")
         text = _share_text(metric, share)
-        buckets = f"{metric.prometheus_name}_bucket{_matchers(metric, where)}"
-        grouped = ", ".join(("le", *_labels(metric, by)))
+        buckets = f"{metric.prometheus_name}_bucket{matchers(metric, where)}"
+        grouped = ", ".join(("le", *shown_labels(metric, by)))
         return _query(
             metric,
-            f"histogram_quantile({text}, sum by ({grouped}) (rate({buckets}[{_window(metric, over)}])))",
+            f"histogram_quantile({text}, sum by ({grouped}) (rate({buckets}[{window(metric, over)}])))",
             title=f"p{float(text) * 100:.6g}",
             unit=metric.unit,
             by=by,
@@ -125,8 +111,8 @@ class UsualQueries:
         if metric.kind in _GAUGES:
             return self.last(by=by, where=where, combine="avg")
         _histogram(metric, "average")
-        name, total = metric.prometheus_name, _sum(metric, by)
-        selected = f"{_matchers(metric, where)}[{_window(metric, over)}]"
+        name, total = metric.prometheus_name, aggregation(metric, by)
+        selected = f"{matchers(metric, where)}[{window(metric, over)}]"
         return _query(
             metric,
             f"{total}(rate({name}_sum{selected})) / {total}(rate({name}_count{selected}))",
@@ -154,7 +140,7 @@ class UsualQueries:
                 f"metric {metric.name!r} is {_kind(metric)}, whose value only says how much there was since the "
                 f"process started: use {_INSTEAD[metric.kind]}"
             )
-        selected = f"{metric.prometheus_name}{_matchers(metric, where)}"
+        selected = f"{metric.prometheus_name}{matchers(metric, where)}"
         added = "sum" if metric.kind is Kind.UP_DOWN_COUNTER else None
         operator = combine or added or ("max" if by else None)
         if operator is None:
@@ -165,16 +151,39 @@ class UsualQueries:
             )
         title = _COMBINE[operator] if combine else ""
         return _query(
-            metric, f"{_sum(metric, by, operator)}({selected})", title=title, unit=metric.unit, by=by, where=where
+            metric,
+            f"{aggregation(metric, by, operator)}({selected})",
+            title=title,
+            unit=metric.unit,
+            by=by,
+            where=where,
         )
 
+    def age(self, *, by: By = (), where: Where | None = None) -> Query:
+        """Return how long ago the latest moment is that a gauge holds, in seconds since 1970.
+
+        Arguments are those of ``rate``.
+
+        Raises:
+            QueryError: the metric is no gauge in seconds, or a label is not the metric's.
+        """
+        metric = self.declaration
+        if metric.kind is not Kind.GAUGE or metric.unit != "s":
+            unit = f"in {metric.unit!r}" if metric.unit else "without a unit"
+            raise QueryError(f"metric {metric.name!r} is {_kind(metric)} {unit}: moments are gauges in seconds, 's'")
+        selected = f"{metric.prometheus_name}{matchers(metric, where)}"
+        expr = f"time() - {aggregation(metric, by, 'max')}({selected})"
+        return _query(metric, expr, title="age", unit="s", by=by, where=where)
+
     def usual(self) -> Query:
-        """Return the query of a panel that nobody has written: rates, the latest values, or the p95."""
+        """Return the query of a panel that nobody has written: rates, the latest values or moments, or the p95."""
         metric = self.declaration
         if metric.kind is Kind.COUNTER:
             return self.rate(by=metric.labels)
         if metric.kind is Kind.HISTOGRAM:
             return self.quantile(by=metric.labels)
+        if metric.kind is Kind.GAUGE and metric.prometheus_name.endswith("_timestamp_seconds"):
+            return self.age(by=metric.labels)
         return self.last(by=metric.labels)
 
 
@@ -221,58 +230,6 @@ def _per_second(metric: Declaration) -> str:
     return "1" if metric.unit == "s" else f"{metric.unit}/s"  # seconds each second are a share
 
 
-def _sum(metric: Declaration, by: By, operator: str = "sum") -> str:
-    labels = _labels(metric, by)
-    return f"{operator} by ({', '.join(labels)}) " if labels else operator
-
-
-def _labels(metric: Declaration, by: By) -> tuple[str, ...]:
-    """Return labels as Prometheus shows them, each once."""
-    names = (by,) if isinstance(by, str) or not isinstance(by, Iterable) else tuple(by)
-    return tuple(dict.fromkeys(_label(metric, name) for name in names))
-
-
-def _label(metric: Declaration, name: str) -> str:
-    known = (*metric.prometheus_labels, *TARGET_LABELS)
-    if not isinstance(name, str):
-        raise QueryError(f"metric {metric.name!r}: {name!r} names no label: it has {', '.join(known)}")
-    shown = prometheus_label(name)
-    if shown not in known:
-        raise QueryError(
-            f"metric {metric.name!r} has no label {name!r}: it has {', '.join(known)}{did_you_mean(shown, known)}"
-        )
-    return shown
-
-
-def _window(metric: Declaration, over: str) -> str:
-    if not isinstance(over, str) or not (_DURATION.fullmatch(over) or _VARIABLE.fullmatch(over)):
-        raise QueryError(
-            f"metric {metric.name!r}: {over!r} is no window: write a duration such as '5m', or a variable of Grafana's"
-        )
-    return over
-
-
-def _matchers(metric: Declaration, where: Where | None) -> str:
-    own = [_matcher(metric, _label(metric, name), value) for name, value in (where or {}).items()]
-    return "{" + ", ".join([*TARGET, *own]) + "}"
-
-
-def _matcher(metric: Declaration, label: str, value: str | Iterable[str]) -> str:
-    if isinstance(value, str):
-        return f'{label}=~"{value}"' if _VARIABLE.fullmatch(value) else f'{label}="{_escaped(value)}"'
-    values = tuple(value) if isinstance(value, Iterable) else (value,)
-    if not values:
-        raise QueryError(f"metric {metric.name!r}: no value is given for the label {label!r}")
-    for one in values:
-        if not isinstance(one, str):
-            raise QueryError(f"metric {metric.name!r}: {one!r} is no value of the label {label!r}: write text")
-    return f'{label}=~"{_escaped("|".join(map(re.escape, values)))}"'
-
-
-def _escaped(text: str) -> str:
-    return text.translate(_TEXT_ESCAPES)
-
-
 def _query(
     metric: Declaration,
     expr: str,
@@ -284,8 +241,8 @@ def _query(
     split: By | None = None,
 ) -> Query:
     words = metric.name.replace(".", " ").replace("_", " ").strip()
-    labels = _labels(metric, by)
-    named = labels if split is None else _labels(metric, split)
+    labels = shown_labels(metric, by)
+    named = labels if split is None else shown_labels(metric, split)
     return Query(
         expr=expr,
         title=" ".join(filter(None, (_heading(words, title), _split_text(named), _where_text(where)))),

@@ -48,7 +48,8 @@ def _agreement(service: str | None, documents: tuple[Path, ...]) -> Agreement:
         if (missing.name or "").partition(".")[0] not in _LIBRARIES:
             raise
         raise ExtraMissingError(
-            f"checking needs {missing.name}, which is not installed:  pip install 'otel-monitoring[grafana]'"
+            f"checking needs {(missing.name or '').replace('_', '-')}, which is not installed:  "
+            "pip install 'otel-monitoring[grafana]'"
         ) from None
     content = subject_of(Choice(service=service)).content
     return agreement_of(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from otel_monitoring.catalogue import did_you_mean
 from otel_monitoring.catalogue.conventions import convention_problems
 from otel_monitoring.catalogue.objective import DeclaredObjective, Latency, Objective, Objectives
-from otel_monitoring.exceptions import MonitoringError, QueryError
+from otel_monitoring.exceptions import DashboardError, QueryError
 from otel_monitoring.grafana.check import check_query
 from otel_monitoring.grafana.documents import document_problems
-from otel_monitoring.grafana.labels import labels_of
 from otel_monitoring.grafana.promql import parse_query
+from otel_monitoring.grafana.result_labels import labels_within
 from otel_monitoring.grafana.series import KnownSeries
 from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
 from otel_monitoring.grafana.usage import usage_of
@@ -132,12 +132,12 @@ def _build_problems(
 ) -> Iterator[str]:
     try:
         dashboard.build(catalogue, recorded=recorded)
-    except MonitoringError as error:
+    except (DashboardError, QueryError) as error:
         yield str(error)
 
 
 def _legend_problems(target: Target, known: KnownSeries) -> Iterator[str]:
-    labels = labels_of(parse_query(target.expr, where="query"), known)
+    labels = labels_within(parse_query(target.expr, where="query"), known.labels_of)
     if labels is None:
         return
     for label in _LEGEND_LABEL.findall(target.legend):
@@ -157,7 +157,9 @@ def _group_problems(group: RuleGroup, catalogue: Catalogue, recorded: Mapping[st
         if problem:
             yield problem
             continue
-        labels = labels_of(parse_query(alert.expr, where=where), KnownSeries(catalogue, recorded=recorded))
+        labels = labels_within(
+            parse_query(alert.expr, where=where), KnownSeries(catalogue, recorded=recorded).labels_of
+        )
         yield from (f"{where}: {one}" for one in alert.unknown_labels(labels))
         if not alert.summary:
             yield f"{where}: it has no summary: say in one line what is wrong"

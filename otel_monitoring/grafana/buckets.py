@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import promql_parser as promql
 
 from otel_monitoring.catalogue import bound_text
-from otel_monitoring.grafana.labels import labels_of
 from otel_monitoring.grafana.promql import VARIABLE, matchers, metric_name, selectors, unwrapped
+from otel_monitoring.grafana.result_labels import labels_within
 from otel_monitoring.grafana.series import Role
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def quantile_problems(call: promql.Call, known: KnownSeries) -> Iterator[str]:
     if wrong:
         yield from map(_no_buckets, wrong)
     else:
-        labels = labels_of(vector, known)
+        labels = labels_within(vector, known.labels_of)
         if labels is not None and "le" not in labels:
             yield "histogram_quantile() needs the label 'le', which is gone here: write 'by (le, …)'"
 

@@ -6,19 +6,22 @@ examples of a README do.
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_monitoring.catalogue import Catalogue, Declaration, Kind, did_you_mean
+from otel_monitoring.catalogue import Catalogue, did_you_mean
 from otel_monitoring.exceptions import DeclarationError, QueryError
 from otel_monitoring.grafana.check import check_query
+from otel_monitoring.grafana.python_code import argument, calls, declared_in, label_names, name_of
 from otel_monitoring.grafana.series import KnownSeries
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from otel_monitoring.catalogue import Declaration
 
 PROMQL = ("promql", "PromQL")
 PYTHON = ("python", "py")
@@ -34,16 +37,14 @@ _FENCE = re.compile(
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-_NAMED = re.compile(r"[a-z][a-z0-9_:]*(?:_total|_seconds|_bytes|_percent|_bucket|_timestamp_seconds)")
+_METRIC = re.compile(r"[a-z][a-z0-9_:]*(?:_total|_bucket|_timestamp_seconds)")
+_PERHAPS = re.compile(r"[a-z][a-z0-9_:]*(?:_seconds|_bytes|_percent)")
+_ALIKE = 0.75
+"""How much a name that might be anything's, such as an argument's, must look like a metric to be taken for one."""
+
 _SELECTED = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)\{(?P<labels>[^{}]*)\}")
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _LABEL = re.compile(r"[a-zA-Z_]\w*")
-_DECLARING = {
-    "counter": Kind.COUNTER,
-    "up_down_counter": Kind.UP_DOWN_COUNTER,
-    "gauge": Kind.GAUGE,
-    "histogram": Kind.HISTOGRAM,
-}
 _QUERYING = {"Panel": 1, "Alert": 1, "Record": 1, "Target": 0}
 _RECORDING = frozenset({"record_metric", "assert_change"})
 
@@ -147,11 +148,15 @@ class _Reader:
             selected = _SELECTED.fullmatch(code)
             if selected and self._looks_like_a_metric(selected["name"]):
                 yield from ((line, problem) for problem in self._in_selector(selected["name"], selected["labels"]))
-            elif _NAMED.fullmatch(code) and self._looks_like_a_metric(code) and self._is_unknown(code):
+            elif self._looks_like_a_metric(code) and self._is_unknown(code):
                 yield line, self._known.missing(code)
 
     def _looks_like_a_metric(self, name: str) -> bool:
-        return name not in self._not_metrics and (_NAMED.fullmatch(name) is not None or not self._is_unknown(name))
+        if name in self._not_metrics or not self._is_unknown(name):
+            return name not in self._not_metrics
+        if _METRIC.fullmatch(name):
+            return True
+        return _PERHAPS.fullmatch(name) is not None and self._known.nearest(name, alike=_ALIKE) is not None
 
     def _is_unknown(self, name: str) -> bool:
         return self._known.find(name) is None and self._catalogue.find(name) is None
@@ -183,18 +188,18 @@ class _Reader:
                 yield from ((block.line + offset, problem) for problem in self._query_problems(found["query"]))
 
     def _in_python(self, block: Block) -> Iterator[tuple[int, str]]:
-        for call in _calls(block.code):
+        for call in calls(block.code):
             line = block.line + call.lineno - 1
-            name = _name_of(call)
+            name = name_of(call)
             if name in _QUERYING:
-                query = _argument(call, _QUERYING[name], "expr", "queries")
+                query = argument(call, _QUERYING[name], "expr", "queries")
                 if isinstance(query, str):
                     yield from ((line, problem) for problem in self._query_problems(query))
             elif name in _RECORDING:
                 yield from ((line, problem) for problem in self._recording_problems(call))
 
     def _recording_problems(self, call: ast.Call) -> Iterator[str]:
-        name = _argument(call, 0, "metric_name", "name")
+        name = argument(call, 0, "metric_name", "name")
         if not isinstance(name, str):
             return
         declaration = self._catalogue.find(name)
@@ -203,7 +208,7 @@ class _Reader:
             yield f"there is no metric {name!r}" + (f"; did you mean {near!r}?" if near else "")
             return
         known = {*declaration.labels, *declaration.prometheus_labels}
-        for label in _keys(call):
+        for label in label_names(call):
             if label not in known:
                 has = ", ".join(declaration.labels) or "none"
                 yield f"{name} has no label {label!r}: it has {has}{did_you_mean(label, known)}"
@@ -232,7 +237,7 @@ def _with_declared(catalogue: Catalogue, declared: Iterable[Declaration]) -> Cat
 def _declared_by(document: Document) -> Iterator[Declaration]:
     for block in blocks_of(document.text):
         if block.language in PYTHON:
-            yield from _declared_in(block.code)
+            yield from declared_in(block.code)
 
 
 def _declare(catalogue: Catalogue, declaration: Declaration) -> None:
@@ -240,62 +245,3 @@ def _declare(catalogue: Catalogue, declaration: Declaration) -> None:
         catalogue.declare(declaration)
     except DeclarationError:
         return
-
-
-def _declared_in(code: str) -> Iterator[Declaration]:
-    for call in _calls(code):
-        kind = _DECLARING.get(_name_of(call))
-        name = _argument(call, 0, "name")
-        if kind is None or not isinstance(name, str):
-            continue
-        given = {word.arg: _literal(word.value) for word in call.keywords if word.arg in {"unit", "labels", "buckets"}}
-        buckets = given.get("buckets") or ((1.0,) if kind is Kind.HISTOGRAM else ())
-        try:
-            yield Declaration(
-                name=name,
-                kind=kind,
-                unit=str(given.get("unit") or ""),
-                labels=_texts(given.get("labels")),
-                buckets=buckets if isinstance(buckets, tuple) else (1.0,),
-            )
-        except DeclarationError:
-            continue
-
-
-def _calls(code: str) -> list[ast.Call]:
-    try:
-        tree = ast.parse(code)
-    except SyntaxError:
-        return []
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-
-
-def _name_of(call: ast.Call) -> str:
-    match call.func:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-        case _:
-            return ""
-
-
-def _argument(call: ast.Call, place: int, *names: str) -> object:
-    named = [word.value for word in call.keywords if word.arg in names]
-    given = named or call.args[place : place + 1]
-    return _literal(given[0]) if given else None
-
-
-def _literal(node: ast.expr) -> object:
-    try:
-        value: object = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return None
-    return value
-
-
-def _keys(call: ast.Call) -> tuple[str, ...]:
-    labels = _argument(call, 2 if _name_of(call) == "record_metric" else 1, "labels")
-    return _texts(tuple(labels)) if isinstance(labels, dict) else ()
-
-
-def _texts(values: object) -> tuple[str, ...]:
-    return tuple(value for value in values if isinstance(value, str)) if isinstance(values, tuple | list) else ()

@@ -19,13 +19,13 @@ _TOKEN = re.compile(
     r"""
     (?P<skipped> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | \#[^\n]*  # text and comments
       | \{(?:[^}"'`]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)*\} )         # matchers
-    | (?P<name> [a-zA-Z_:][a-zA-Z0-9_:]* )
+    | (?P<name> [a-zA-Z_:][a-zA-Z0-9_:]* ) (?: \s*\{\s*\} )?                     # {} selects nothing
     | [0-9][0-9a-zA-Z_.:]*                                                   # numbers and durations
     """,
     re.VERBOSE,
 )
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\Z", re.IGNORECASE)
-_SELECTS = re.compile(r"\s*(?:\[|\{(?!\s*\})|(?:offset\b|@))")
+_SELECTS = re.compile(r"\s*(?:\[|\{|offset\b|@)")
 
 
 class Definitions:

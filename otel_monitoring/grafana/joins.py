@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import promql_parser as promql
 
-from otel_monitoring.grafana.labels import is_scalar, labels_of
 from otel_monitoring.grafana.promql import unwrapped
+from otel_monitoring.grafana.result_labels import is_scalar, labels_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_monitoring.grafana.labels import Labels
+    from otel_monitoring.grafana.result_labels import Labels
     from otel_monitoring.grafana.series import KnownSeries
 
 _SPLITS = frozenset({"sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "quantile"})
@@ -47,7 +47,7 @@ def _split_by(expr: promql.Expr, known: KnownSeries) -> Labels:
     inner = unwrapped(expr)
     match inner:
         case promql.AggregateExpr() if str(inner.op) in _SPLITS and _by_only(inner):
-            return labels_of(inner, known)
+            return labels_within(inner, known.labels_of)
         case promql.UnaryExpr():
             return _split_by(inner.expr, known)
         case promql.BinaryExpr() if not is_scalar(inner):

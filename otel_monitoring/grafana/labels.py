@@ -1,4 +1,4 @@
-"""Which labels the result of each part of a query can have, and where one is named that cannot be there."""
+"""Labels that a query names where they cannot be."""
 
 from __future__ import annotations
 
@@ -7,54 +7,17 @@ from typing import TYPE_CHECKING
 import promql_parser as promql
 
 from otel_monitoring.catalogue import OVERFLOW_LABEL, did_you_mean
-from otel_monitoring.grafana.promql import VARIABLE, matchers, metric_name, parts, unwrapped
+from otel_monitoring.grafana.promql import VARIABLE, matchers, metric_name
+from otel_monitoring.grafana.result_labels import is_scalar, labels_within, text_of
 from otel_monitoring.grafana.series import PLACE_LABELS, TARGET_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from otel_monitoring.grafana.result_labels import Labels
     from otel_monitoring.grafana.series import KnownSeries
 
-Labels = frozenset[str] | None
-"""The labels that a result can have; None where nobody knows."""
-
-NONE: frozenset[str] = frozenset()
 _UNLISTED = TARGET_LABELS | PLACE_LABELS | {OVERFLOW_LABEL}
-_KEEPS_SERIES = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
-_WITHOUT_LABELS = frozenset({"vector", "scalar", "time", "pi"})
-_OF_BUCKETS = frozenset({"histogram_quantile", "histogram_fraction"})
-
-
-def labels_of(expr: promql.Expr, known: KnownSeries) -> Labels:
-    """Return the labels that the result of an expression can have."""
-    match expr:
-        case promql.VectorSelector():
-            return _of_selector(expr, known)
-        case promql.AggregateExpr():
-            return _of_aggregate(expr, known)
-        case promql.BinaryExpr():
-            return _of_binary(expr, known)
-        case promql.Call():
-            return _of_call(expr, known)
-        case promql.NumberLiteral() | promql.StringLiteral():
-            return NONE
-        case _:
-            return labels_of(next(parts(expr)), known)
-
-
-def is_scalar(expr: promql.Expr) -> bool:
-    """Tell whether an expression gives one number instead of series."""
-    match unwrapped(expr):
-        case promql.NumberLiteral():
-            return True
-        case promql.UnaryExpr() as negated:
-            return is_scalar(negated.expr)
-        case promql.BinaryExpr() as both:
-            return is_scalar(both.lhs) and is_scalar(both.rhs)
-        case promql.Call() as call:
-            return bool(call.func.return_type == promql.ValueType.Scalar)
-        case _:
-            return False
 
 
 def label_problems(expr: promql.Expr, known: KnownSeries) -> Iterator[str]:
@@ -62,7 +25,7 @@ def label_problems(expr: promql.Expr, known: KnownSeries) -> Iterator[str]:
     match expr:
         case promql.VectorSelector():
             named = (one.name for one in matchers(expr))
-            yield from _absent(named, _of_selector(expr, known), f"{metric_name(expr)} has no label")
+            yield from _absent(named, _labels(expr, known), f"{metric_name(expr)} has no label")
         case promql.AggregateExpr():
             yield from _in_aggregate(expr, known)
         case promql.BinaryExpr():
@@ -73,91 +36,15 @@ def label_problems(expr: promql.Expr, known: KnownSeries) -> Iterator[str]:
             return
 
 
-def _of_selector(selector: promql.VectorSelector, known: KnownSeries) -> Labels:
-    name = metric_name(selector)
-    series = None if name is None else known.find(name)
-    return None if series is None else series.labels
-
-
-def _of_aggregate(expr: promql.AggregateExpr, known: KnownSeries) -> Labels:
-    inner = labels_of(expr.expr, known)
-    if str(expr.op) in _KEEPS_SERIES:
-        return inner
-    added = _text_of(expr.param) if str(expr.op) == "count_values" else NONE
-    if expr.modifier is None:
-        return added
-    named = frozenset(expr.modifier.labels)
-    if expr.modifier.type == promql.AggModifierType.By:
-        return _open_where_variable(named | added)
-    return None if inner is None else (inner - named) | added
-
-
-def _of_binary(expr: promql.BinaryExpr, known: KnownSeries) -> Labels:
-    left, right = labels_of(expr.lhs, known), labels_of(expr.rhs, known)
-    if is_scalar(expr.lhs):
-        return right
-    operator = str(expr.op)
-    if is_scalar(expr.rhs) or operator in {"and", "unless"}:
-        return left
-    if operator == "or":
-        return None if left is None or right is None else left | right
-    return _of_matching(expr, left, right)
-
-
-def _of_matching(expr: promql.BinaryExpr, left: Labels, right: Labels) -> Labels:
-    modifier = expr.modifier
-    if modifier is None:
-        return left
-    taken = frozenset(modifier.group_labels or ())
-    if modifier.card == promql.VectorMatchCardinality.ManyToOne:
-        return None if left is None else left | taken
-    if modifier.card == promql.VectorMatchCardinality.OneToMany:
-        return None if right is None else right | taken
-    if modifier.matching is None:
-        return left
-    named = frozenset(modifier.matching.labels)
-    if modifier.matching.type == promql.LabelModifierType.Include:
-        return _open_where_variable(named)
-    return None if left is None else left - named
-
-
-def _of_call(call: promql.Call, known: KnownSeries) -> Labels:
-    name = call.func.name
-    if name in _WITHOUT_LABELS or not call.args:
-        return NONE
-    if name == "info":
-        return None
-    inner = labels_of(_series_argument(call), known)
-    if inner is None:
-        return None
-    if name in _OF_BUCKETS:
-        return inner - {"le"}
-    if name in {"label_replace", "label_join"}:
-        return _open_where_variable(inner | _text_of(call.args[1]))
-    return inner
-
-
-def _series_argument(call: promql.Call) -> promql.Expr:
-    """Return the argument whose series the result has; the others are numbers and text."""
-    vectors = [arg for arg in call.args if not is_scalar(arg) and not isinstance(unwrapped(arg), promql.StringLiteral)]
-    first: promql.Expr = (vectors or call.args)[0]
-    return first
-
-
-def _text_of(expr: promql.Expr | None) -> frozenset[str]:
-    text = None if expr is None else unwrapped(expr)
-    return frozenset({text.val}) if isinstance(text, promql.StringLiteral) else NONE
-
-
-def _open_where_variable(labels: frozenset[str]) -> Labels:
-    return None if any(VARIABLE in label for label in labels) else labels
+def _labels(expr: promql.Expr, known: KnownSeries) -> Labels:
+    return labels_within(expr, known.labels_of)
 
 
 def _in_aggregate(expr: promql.AggregateExpr, known: KnownSeries) -> Iterator[str]:
     if expr.modifier is None:
         return
     word = "by" if expr.modifier.type == promql.AggModifierType.By else "without"
-    inner = labels_of(expr.expr, known)
+    inner = _labels(expr.expr, known)
     yield from _absent(expr.modifier.labels, inner, f"what '{expr.op} {word}' adds up has no label")
 
 
@@ -165,7 +52,7 @@ def _in_matching(expr: promql.BinaryExpr, known: KnownSeries) -> Iterator[str]:
     modifier = expr.modifier
     if modifier is None or is_scalar(expr.lhs) or is_scalar(expr.rhs):
         return
-    left, right = labels_of(expr.lhs, known), labels_of(expr.rhs, known)
+    left, right = _labels(expr.lhs, known), _labels(expr.rhs, known)
     if modifier.matching is not None:
         yield from _in_on(modifier.matching, str(expr.op), left, right)
     if modifier.card == promql.VectorMatchCardinality.ManyToOne:
@@ -189,9 +76,9 @@ def _in_on(matching: promql.LabelModifier, operator: str, left: Labels, right: L
 
 
 def _in_call(call: promql.Call, known: KnownSeries) -> Iterator[str]:
-    named = frozenset[str]().union(*map(_text_of, _read_by(call))) - {""}
+    named = frozenset[str]().union(*map(text_of, _read_by(call))) - {""}
     if named:
-        yield from _absent(named, labels_of(call.args[0], known), f"what {call.func.name} reads has no label")
+        yield from _absent(named, _labels(call.args[0], known), f"what {call.func.name} reads has no label")
 
 
 def _read_by(call: promql.Call) -> Iterable[promql.Expr]:
@@ -201,7 +88,7 @@ def _read_by(call: promql.Call) -> Iterable[promql.Expr]:
     if call.func.name != "label_replace":
         return ()
     # Without a reference to a group the new value is a constant, and what is matched often does not exist.
-    refers = any("$" in text or VARIABLE in text for text in _text_of(call.args[2]))
+    refers = any("$" in text or VARIABLE in text for text in text_of(call.args[2]))
     return call.args[3:4] if refers else ()
 
 

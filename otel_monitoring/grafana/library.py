@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from otel_monitoring.exceptions import ExtraMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from otel_monitoring.grafana.connection import Connection
 
@@ -191,30 +191,25 @@ def open_api(connection: Connection) -> Api:
         ExtraMissingError: grafana-client is not installed.
     """
     with warnings.catch_warnings():
-        # grafana-client and verlib2 hold escapes that newer Pythons warn of when they compile them, and
-        # urllib3-future asks asyncio what is deprecated from 3.14 on.
+        # What Python thinks of their code, when it compiles and runs it for the first time, is no affair of our users.
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             from grafana_client.api import AsyncGrafanaApi
-            from niquests.packages.urllib3.exceptions import InsecureRequestWarning
         except ImportError:
             raise ExtraMissingError(MISSING) from None
     if connection.verify is False:
         # The setting says that this is wanted, of this host.
-        host = re.escape(f"to host '{connection.host}'")
-        warnings.filterwarnings("ignore", message=f"Unverified HTTPS request .*{host}", category=InsecureRequestWarning)
-    return cast(
-        "Api",
-        AsyncGrafanaApi(
-            connection.auth,
-            host=connection.host,
-            port=connection.port,
-            url_path_prefix=connection.prefix,
-            protocol=connection.protocol,
-            verify=connection.verify,
-            timeout=connection.timeout_seconds,
-            user_agent="otel-monitoring",
-            organization_id=connection.organization_id,
-        ),
+        host = connection.host.strip("[]")
+        warnings.filterwarnings("ignore", re.escape(f"Unverified HTTPS request is being made to host '{host}'"))
+    return cast("Callable[..., Api]", AsyncGrafanaApi)(
+        connection.auth,
+        host=connection.host,
+        port=connection.port,
+        url_path_prefix=connection.prefix,
+        protocol=connection.protocol,
+        verify=connection.verify,
+        timeout=connection.timeout_seconds,
+        user_agent="otel-monitoring",
+        organization_id=connection.organization_id,
     )

@@ -1,10 +1,12 @@
-"""Which labels the result of a query carries, as far as its text tells."""
+"""Which labels the result of a query can carry, as far as its text and those who know its series tell."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import promql_parser as promql
+
+from otel_monitoring.grafana.promql import VARIABLE, metric_name, parts, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,16 +17,16 @@ if TYPE_CHECKING:
 Labels = frozenset[str] | None
 """The labels that may be there; None where nothing is known of them."""
 
-_NO_LABELS = frozenset[str]()
-_KEEP_ALL = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
-_MAKE_NONE = frozenset({"scalar", "time", "pi", "vector"})
-_DATES = frozenset(
-    {"minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year"}
-)  # without an argument they are of the time of the query
+NONE: frozenset[str] = frozenset()
+_KEEPS_SERIES = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
+_WITHOUT_LABELS = frozenset({"vector", "scalar", "time", "pi"})
+_ABSENT = frozenset({"absent", "absent_over_time"})
+_MAKES_LABEL = frozenset({"label_replace", "label_join"})
+_OF_BUCKETS = frozenset({"histogram_quantile", "histogram_fraction"})
 
 
 def result_labels(expr: str, labels_of: LabelsOf = lambda _: None) -> Labels:
-    """Return the labels that the result of a query can carry, without the metric's name.
+    """Return the labels that the result of a query can carry.
 
     Args:
         expr: PromQL without Grafana's variables.
@@ -33,100 +35,132 @@ def result_labels(expr: str, labels_of: LabelsOf = lambda _: None) -> Labels:
     Raises:
         ValueError: it is no PromQL.
     """
-    return _labels(promql.parse(expr), labels_of)
+    return labels_within(promql.parse(expr), labels_of)
 
 
-def _labels(node: promql.Expr, labels_of: LabelsOf) -> Labels:
-    if isinstance(node, promql.VectorSelector):
-        return labels_of(node.name) if node.name else None
-    if isinstance(node, promql.MatrixSelector):
-        return _labels(node.vector_selector, labels_of)
-    if isinstance(node, promql.ParenExpr | promql.UnaryExpr | promql.SubqueryExpr):
-        return _labels(node.expr, labels_of)
-    if isinstance(node, promql.AggregateExpr):
-        return _aggregated(node, labels_of)
-    if isinstance(node, promql.BinaryExpr):
-        return _combined(node, labels_of)
-    return _called(node, labels_of) if isinstance(node, promql.Call) else _NO_LABELS
+def labels_within(expr: promql.Expr, labels_of: LabelsOf) -> Labels:
+    """Return the labels that the result of a part of a query can carry.
+
+    Args:
+        expr: the part, as it is parsed.
+        labels_of: gives the labels of a series by its name.
+    """
+    match expr:
+        case promql.VectorSelector():
+            name = metric_name(expr)
+            return None if name is None else labels_of(name)
+        case promql.AggregateExpr():
+            return _of_aggregate(expr, labels_of)
+        case promql.BinaryExpr():
+            return _of_binary(expr, labels_of)
+        case promql.Call():
+            return _of_call(expr, labels_of)
+        case promql.NumberLiteral() | promql.StringLiteral():
+            return NONE
+        case _:
+            return labels_within(next(parts(expr)), labels_of)
 
 
-def _aggregated(node: promql.AggregateExpr, labels_of: LabelsOf) -> Labels:
-    inner = _labels(node.expr, labels_of)
-    if str(node.op) in _KEEP_ALL:
+def is_scalar(expr: promql.Expr) -> bool:
+    """Tell whether an expression gives one number instead of series."""
+    match unwrapped(expr):
+        case promql.NumberLiteral():
+            return True
+        case promql.UnaryExpr() as negated:
+            return is_scalar(negated.expr)
+        case promql.BinaryExpr() as both:
+            return is_scalar(both.lhs) and is_scalar(both.rhs)
+        case promql.Call() as call:
+            return bool(call.func.return_type == promql.ValueType.Scalar)
+        case _:
+            return False
+
+
+def _of_aggregate(expr: promql.AggregateExpr, labels_of: LabelsOf) -> Labels:
+    inner = labels_within(expr.expr, labels_of)
+    if str(expr.op) in _KEEPS_SERIES:
         return inner
-    kept: Labels = _NO_LABELS
-    if node.modifier is not None:
-        named = frozenset(node.modifier.labels)
-        if node.modifier.type == promql.AggModifierType.By:
-            kept = named if inner is None else named & inner
-        else:
-            kept = None if inner is None else inner - named
-    if str(node.op) == "count_values" and kept is not None:
-        return kept | {str(node.param).strip('"')}
-    return kept
+    added = text_of(expr.param) if str(expr.op) == "count_values" else NONE
+    if expr.modifier is None:
+        return added
+    named = frozenset(expr.modifier.labels)
+    if expr.modifier.type == promql.AggModifierType.By:
+        return _open_where_variable(named | added)
+    return None if inner is None else (inner - named) | added
 
 
-def _combined(node: promql.BinaryExpr, labels_of: LabelsOf) -> Labels:
-    left, right = _labels(node.lhs, labels_of), _labels(node.rhs, labels_of)
-    operator = str(node.op)
-    if operator in {"and", "unless"}:
+def _of_binary(expr: promql.BinaryExpr, labels_of: LabelsOf) -> Labels:
+    left, right = labels_within(expr.lhs, labels_of), labels_within(expr.rhs, labels_of)
+    if is_scalar(expr.lhs):
+        return right
+    operator = str(expr.op)
+    if is_scalar(expr.rhs) or operator in {"and", "unless"}:
         return left
     if operator == "or":
         return None if left is None or right is None else left | right
-    if is_scalar(node.lhs) or is_scalar(node.rhs):
-        return right if is_scalar(node.lhs) else left
-    return _matched(node.modifier, left, right)
+    return _of_matching(expr, left, right)
 
 
-def _matched(modifier: promql.BinModifier | None, left: Labels, right: Labels) -> Labels:
-    """Return what an arithmetic or a comparing operator between two vectors leaves of their labels."""
+def _of_matching(expr: promql.BinaryExpr, left: Labels, right: Labels) -> Labels:
+    modifier = expr.modifier
     if modifier is None:
         return left
-    added = frozenset(modifier.group_labels or ())
+    taken = frozenset(modifier.group_labels or ())
     if modifier.card == promql.VectorMatchCardinality.ManyToOne:
-        return None if left is None else left | added
+        return None if left is None else left | taken
     if modifier.card == promql.VectorMatchCardinality.OneToMany:
-        return None if right is None else right | added
+        return None if right is None else right | taken
     if modifier.matching is None:
         return left
     named = frozenset(modifier.matching.labels)
     if modifier.matching.type == promql.LabelModifierType.Include:
-        return named if left is None else named & left
+        return _open_where_variable(named)
     return None if left is None else left - named
 
 
-def _called(node: promql.Call, labels_of: LabelsOf) -> Labels:
-    name, arguments = node.func.name, node.args
-    if name in _MAKE_NONE or (name in _DATES and not arguments):
-        return _NO_LABELS
-    if name in {"absent", "absent_over_time"}:
-        return _equal_labels(arguments[0])
-    vector = next((one for one in arguments if not _is_plain(one)), None)
-    inner = _NO_LABELS if vector is None else _labels(vector, labels_of)
-    if name in {"label_replace", "label_join"} and inner is not None:
-        return inner | {str(arguments[1]).strip('"')}
-    return inner - {"le"} if name == "histogram_quantile" and inner is not None else inner
+def _of_call(call: promql.Call, labels_of: LabelsOf) -> Labels:
+    name = call.func.name
+    if name in _WITHOUT_LABELS or not call.args:
+        return NONE
+    if name == "info":
+        return None
+    if name in _ABSENT:
+        return _equal_labels(call.args[0])
+    inner = labels_within(_series_argument(call), labels_of)
+    return None if inner is None else _changed_by(call, inner)
 
 
-def _equal_labels(node: promql.Expr) -> Labels:
+def _changed_by(call: promql.Call, labels: frozenset[str]) -> Labels:
+    """Return what a function makes of the labels of its series."""
+    if call.func.name in _OF_BUCKETS:
+        return labels - {"le"}
+    if call.func.name in _MAKES_LABEL:
+        return _open_where_variable(labels | text_of(call.args[1]))
+    return labels
+
+
+def _series_argument(call: promql.Call) -> promql.Expr:
+    """Return the argument whose series the result has; the others are numbers and text."""
+    vectors = [arg for arg in call.args if not is_scalar(arg) and not isinstance(unwrapped(arg), promql.StringLiteral)]
+    first: promql.Expr = (vectors or call.args)[0]
+    return first
+
+
+def _equal_labels(expr: promql.Expr) -> Labels:
     """Return what ``absent`` makes of a selector: the labels that must be equal to something."""
-    selector = node.vector_selector if isinstance(node, promql.MatrixSelector) else node
+    inner = unwrapped(expr)
+    selector = inner.vector_selector if isinstance(inner, promql.MatrixSelector) else inner
     if not isinstance(selector, promql.VectorSelector):
-        return _NO_LABELS
+        return NONE
     equal = [one.name for one in selector.matchers.matchers if one.op == promql.MatchOp.Equal]
     return frozenset(name for name in equal if equal.count(name) == 1 and name != "__name__")
 
 
-def is_scalar(node: promql.Expr) -> bool:
-    """Tell whether an expression gives one number without labels instead of a vector."""
-    if isinstance(node, promql.NumberLiteral):
-        return True
-    if isinstance(node, promql.ParenExpr | promql.UnaryExpr):
-        return is_scalar(node.expr)
-    if isinstance(node, promql.BinaryExpr):
-        return is_scalar(node.lhs) and is_scalar(node.rhs)
-    return isinstance(node, promql.Call) and node.func.return_type == promql.ValueType.Scalar
+def text_of(expr: promql.Expr | None) -> frozenset[str]:
+    """Return what an argument that is text says, nothing where it is none."""
+    text = None if expr is None else unwrapped(expr)
+    return frozenset({text.val}) if isinstance(text, promql.StringLiteral) else NONE
 
 
-def _is_plain(node: promql.Expr) -> bool:
-    return isinstance(node, promql.StringLiteral) or is_scalar(node)
+def _open_where_variable(labels: frozenset[str]) -> Labels:
+    return None if any(VARIABLE in label for label in labels) else labels

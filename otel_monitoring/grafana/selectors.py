@@ -91,8 +91,12 @@ def named_variables(expr: str) -> frozenset[str]:
     """
     outside = [word.group() for word in _WORD.finditer(expr) if word.lastgroup == "variable"]
     values = [matcher.value for selector in find_selectors(expr) for matcher in selector.matchers]
-    names = {name for text in (*outside, *values) for name in _VARIABLE.findall(text)}
-    return frozenset(name for name in names if not name.startswith("__"))
+    return frozenset(name for text in (*outside, *values) for name in variables_in(text))
+
+
+def variables_in(text: str) -> frozenset[str]:
+    """Return the variables that stand in a text, but not those that Grafana itself defines."""
+    return frozenset(name for name in _VARIABLE.findall(text) if not name.startswith("__"))
 
 
 def narrowed(expr: str) -> str:

@@ -57,11 +57,13 @@ def test_the_command_line_explains_itself() -> None:
     assert "demo" in ran.stdout
 
 
-@pytest.mark.parametrize("arguments", [("plan",), ("render", "out")], ids=["plan", "render"])
+@pytest.mark.parametrize(
+    "arguments", [("grafana", "plan"), ("grafana", "render", "out"), ("check",)], ids=["plan", "render", "check"]
+)
 def test_a_command_that_needs_an_extra_says_which(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """One line, and no traceback."""
     program = Path(sys.executable).with_name("otel-monitoring")
-    ran = subprocess.run([program, "grafana", *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
+    ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ran.returncode == 1
     assert "otel-monitoring[grafana]" in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -59,6 +59,7 @@ def overview(thresholds: Thresholds, objectives: Objectives) -> Dashboard:
         uid=OVERVIEW,
         description="Is something wrong, and where: errors, traffic, latency, saturation and objectives.",
         variables=["component", "endpoint"],
+        links=[Link("Alert rules", "/alerting/list")],
     )
 
 
@@ -156,8 +157,8 @@ def _firing_alerts() -> Panel:
         kind="table",
         texts=SEVERITIES,
         links={"alertname": ALERT, **ONLY_COMPONENT},
-        empty="No alert is firing.",
-        description="Alerts of Prometheus that fire now, and for how many series.",
+        empty="No alert of Prometheus is firing.",
+        description="What Prometheus alerts of, by series. What Grafana alerts of is behind 'Alert rules', above.",
     )
 
 
@@ -217,7 +218,7 @@ def _alert_history() -> Panel:
         Target(f"max by (alertname, severity) ({FIRING})", "{{alertname}} {{severity}}"),
         kind="state-timeline",
         texts={1: ValueText("firing", "red")},
-        empty="No alert has fired.",
-        description="When each alert fired in the selected range.",
+        empty="No alert of Prometheus has fired.",
+        description="When each alert of Prometheus fired in the selected range.",
         width=12,
     )
