@@ -71,6 +71,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "$reference stands at the beginning",
     ),
     ({"reference": Reference("a b")}, "the reference 'a b' is no name of a series"),
+    ({"reference": Reference("a:b", ("job",))}, "the reference names 'job', and the result has queue"),
+    ({"labels": {"team": "{{ $labels.team }}"}}, "the label 'team' names $labels.team, and the result has queue"),
     ({"summary": 5}, "summary is 5: write text"),
     ({"summary": "a lone \udcff"}, "summary is"),
 ]
@@ -163,10 +165,26 @@ def test_and_for_grafana() -> None:
     )
 
 
-def test_what_grafana_would_answer_with_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot query: name the series as the alert's reference"):
-        for_grafana('{{ with query "up" }}{{ . | first | value }}{{ end }}')
-    assert for_grafana('{{ "query" }}') == '{{ "query" }}'
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ('{{ with query "up" }}{{ . | first | value }}{{ end }}', "name the series as the alert's reference"),
+        ("{{ $externalLabels.region }}", "leave them out"),
+        ("{{ $externalURL }}", "write {{ externalURL }}"),
+        ("{{ .Value | humanize }}", "write $value"),
+    ],
+    ids=["query", "external labels", "external URL", "value"],
+)
+def test_what_grafana_does_not_know_is_refused_with_what_it_does(text: str, instead: str) -> None:
+    with pytest.raises(ValueError, match="Grafana's templates cannot tell that") as caught:
+        for_grafana(text)
+    assert instead in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['{{ "query" }}', "{{ .Labels.job }}", "{{ $labels.job | urlquery }}"])
+def test_what_both_know_stays_as_it_is(text: str) -> None:
+    assert for_grafana(text) == text
+    assert for_prometheus(text, None) == text
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ def test_a_component_may_have_its_own() -> None:
     assert made.own_of("stale_seconds") == ()
 
 
+def test_only_what_is_not_as_by_default_is_shown() -> None:
+    assert repr(Thresholds()) == "Thresholds()"
+    made = Thresholds.read({"error_ratio": 0.1, "stale_seconds.c": 60})
+    assert repr(made) == "Thresholds(error_ratio=0.1, own={'stale_seconds.c': 60})"
+
+
 @pytest.mark.parametrize("value", [0, 1, -0.1, "much", None, True, float("nan"), float("inf"), [0.1]])
 def test_a_value_out_of_its_range_is_refused(value: Any) -> None:
     assert f"error_ratio is {value!r}: a number above 0 and below 1" in refusal(error_ratio=value)

@@ -91,7 +91,7 @@ def _below_highest(default: float, buckets: tuple[float, ...], meaning: str, *, 
     return _number(default, AboutThreshold("s", 0, buckets[-1], meaning, scope))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Thresholds:
     """Every limit that the shipped alerts read, checked when made.
 
@@ -197,6 +197,12 @@ class Thresholds:
             problems += _own_problems(key, value)
         if problems:
             raise DeclarationError("; ".join(problems))
+
+    def __repr__(self) -> str:
+        """Show what is not as it is by default."""
+        given = {name: getattr(self, name) for name, default in _defaults().items() if getattr(self, name) != default}
+        shown = [f"{name}={value!r}" for name, value in given.items()] + ([f"own={self.own!r}"] if self.own else [])
+        return f"Thresholds({', '.join(shown)})"
 
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Thresholds:

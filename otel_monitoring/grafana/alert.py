@@ -22,6 +22,7 @@ DURATION = re.compile(r"0|(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms
 _ALERT_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
 _SERIES_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_NOT_YOURS = frozenset({"alertname", "severity"})
 _LONGEST_TITLE = 190
 _STEP_SECONDS = 10
 
@@ -79,20 +80,22 @@ class Alert:
         return {name: text for name, text in texts.items() if text}
 
     def unknown_labels(self, known: frozenset[str] | None) -> Iterator[str]:
-        """Say which labels its texts name that its result does not carry.
+        """Say which labels its texts and its reference name that its result does not carry.
 
         Args:
             known: the labels of the result; None where they are not known.
         """
         if known is None:
             return
-        for where, text in self.texts.items():
-            for name in labels_named(text):
-                if name not in known:
-                    there = ", ".join(sorted(known)) or "none"
-                    static = "; the alert's own labels are not among them" if name in self.all_labels else ""
-                    meant = did_you_mean(name, known)
-                    yield f"{where} names $labels.{name}, and the result has {there}{static}{meant}"
+        texts = {**self.texts, **{f"the label {name!r}": value for name, value in self.labels.items()}}
+        named = [(where, f"$labels.{name}", name) for where, text in texts.items() for name in labels_named(text)]
+        if self.reference is not None:
+            named += [("the reference", repr(name), name) for name in self.reference.labels]
+        for where, shown, name in named:
+            if name not in known:
+                there = ", ".join(sorted(known)) or "none"
+                static = "; the alert's own labels are not among them" if name in self.all_labels else ""
+                yield f"{where} names {shown}, and the result has {there}{static}{did_you_mean(name, known)}"
 
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.name, str) or not _ALERT_NAME.fullmatch(self.name) or len(self.name) > _LONGEST_TITLE:
@@ -106,12 +109,9 @@ class Alert:
         yield from _duration_problems("hold", self.hold)
         if self.keep_firing_for is not None:
             yield from _duration_problems("keep_firing_for", self.keep_firing_for)
-        yield from _label_problems({"category": self.category, **self.labels}, {"alertname", "severity"})
-        for name, value in self.labels.items():
-            yield from (f"the label {name!r}: {problem}" for problem in text_problems(str(value), None))
         if self.reference is not None and not _SERIES_NAME.fullmatch(self.reference.series):
             yield f"the reference {self.reference.series!r} is no name of a series"
-        misfits = list(self._text_problems())
+        misfits = [*_label_problems({"category": self.category, **self.labels}, _NOT_YOURS), *self._text_problems()]
         yield from misfits
         if not expr_problem and not misfits and _can_parse():
             from otel_monitoring.grafana.result_labels import result_labels
@@ -125,6 +125,9 @@ class Alert:
                 yield f"{where} is {text!r}: write text"
             elif where in self.texts:
                 yield from (f"{where}: {problem}" for problem in text_problems(text, self.reference))
+        for name, value in self.labels.items():
+            if isinstance(value, str):
+                yield from (f"the label {name!r}: {problem}" for problem in text_problems(value, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ class Record:
         problem = _expr_problem(self.expr)
         if problem:
             yield problem
-        yield from _label_problems(self.labels, {"__name__"})
+        yield from _label_problems(self.labels, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +257,7 @@ def _duration_problems(name: str, text: object) -> Iterator[str]:
         yield f"{name} is {text!r}: a duration such as 30s, 15m or 1h30m"
 
 
-def _label_problems(labels: Mapping[str, object], reserved: set[str]) -> Iterator[str]:
+def _label_problems(labels: Mapping[str, object], reserved: frozenset[str]) -> Iterator[str]:
     for name, value in labels.items():
         if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name):
             yield f"{name!r} is no label name: letters, digits and '_', as team"

@@ -26,7 +26,13 @@ _DEFINED = re.compile(r"\$(\w+)\s*(?:,\s*\$(\w+)\s*)?:?=")
 _REFERENCE = re.compile(r"\s*\$reference\s*(\|.*)?", re.DOTALL)
 _OPENS = frozenset({"if", "with", "range", "define", "block"})
 _KNOWN = frozenset({"labels", "value", "reference", "externalLabels", "externalURL", ""})
-_QUERIES = re.compile(r"\bquery\b")
+_NOT_IN_GRAFANA = {
+    r"\bquery\b": "name the series as the alert's reference, and $reference in the text",
+    r"\$externalLabels\b": "leave them out",
+    r"\$externalURL\b": "write {{ externalURL }}",
+    r"(?<![\w$.)])\.Value\b": "write $value",
+}
+"""What Prometheus's templates know and Grafana's do not, and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +114,12 @@ def for_grafana(text: str) -> str:
     ``$value`` is text there, made for debugging.
 
     Raises:
-        ValueError: it asks for a query, which Grafana's templates accept and answer with nothing.
+        ValueError: it names what Grafana's templates do not know, or accept and answer with nothing.
     """
-    if any(_QUERIES.search(_QUOTED.sub("", action[1])) for action in _ACTION.finditer(text)):
-        raise ValueError("Grafana's templates cannot query: name the series as the alert's reference, and $reference")
+    for action in _ACTION.finditer(text):
+        for pattern, instead in _NOT_IN_GRAFANA.items():
+            if re.search(pattern, _QUOTED.sub("", action[1])):
+                raise ValueError(f"{action[0]}: Grafana's templates cannot tell that: {instead}")
 
     def rendered(action: re.Match[str]) -> str:
         named = _REFERENCE.fullmatch(action[1])

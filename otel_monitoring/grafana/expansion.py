@@ -29,49 +29,51 @@ _SELECTS = re.compile(r"\s*(?:\[|\{|offset\b|@)")
 
 
 class Definitions:
-    """What recorded series stand for, without any of them in it.
+    """What recorded series stand for.
 
     Args:
-        groups: whose records they are; a record may read those above it.
-
-    Raises:
-        QueryError: a record cannot be put into a query as it is used.
+        groups: whose records they are.
     """
 
     def __init__(self, groups: Iterable[RuleGroup]) -> None:
-        self._expr: dict[str, str] = {}
+        self._records: dict[str, list[Record]] = {}
         for group in groups:
             for record in group.records:
-                self._add(record)
+                self._records.setdefault(record.name, []).append(record)
 
     def expanded(self, expr: str, *, where: str) -> str:
-        """Return a query in which recorded series are replaced by what they stand for.
+        """Return a query in which recorded series are replaced by what they stand for, down to what is measured.
 
         Args:
             expr: PromQL.
             where: whose query it is; a message begins with it.
 
         Raises:
-            QueryError: it selects from a recorded series, or takes it over time.
+            QueryError: it selects from a recorded series, takes it over time, or a record reads itself.
         """
+        return self._expanded(expr, where, ())
 
+    def _expanded(self, expr: str, where: str, within: tuple[str, ...]) -> str:
         def replaced(token: re.Match[str]) -> str:
             name = token["name"]
-            if name not in self._expr or _GROUPING.search(expr[: token.start()]):
+            if name not in self._records or _GROUPING.search(expr[: token.start()]):
                 return token[0]
             if _SELECTS.match(expr, token.end()):
                 raise QueryError(
                     f"{where}: {name!r} is a recorded series, and a rule for Grafana holds what it stands for: "
                     "select by label, range or offset inside of its definition"
                 )
-            return f"({self._expr[name]})"
+            return f"({self._definition(name, within)})"
 
         return _TOKEN.sub(replaced, expr)
 
-    def _add(self, record: Record) -> None:
-        own = _with_labels(self.expanded(record.expr, where=f"record {record.name!r}"), record.labels)
-        there = self._expr.get(record.name)
-        self._expr[record.name] = own if there is None else f"{there}\nor\n{own}"
+    def _definition(self, name: str, within: tuple[str, ...]) -> str:
+        """Return what one name stands for: all that is recorded under it."""
+        if name in within:
+            raise QueryError(f"record {name!r} reads itself, through {' and '.join(within)}: it stands for nothing")
+        where, inside = f"record {name!r}", (*within, name)
+        written = [_with_labels(self._expanded(one.expr, where, inside), one.labels) for one in self._records[name]]
+        return "\nor\n".join(written)
 
 
 def _with_labels(expr: str, labels: Mapping[str, str]) -> str:

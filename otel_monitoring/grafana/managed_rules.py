@@ -80,8 +80,7 @@ def managed_group(
     """
     if not group.alerts:
         raise QueryError(f"group {group.name!r} has no alerts: for Grafana, records are put into what reads them")
-    others = [one for one in known if one is not group and one != group]
-    definitions = Definitions([*others, group])
+    definitions = Definitions({one.name: one for one in (*known, group)}.values())
     names = [alert.name for alert in group.alerts]
     rules = [
         {
