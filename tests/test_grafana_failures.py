@@ -103,7 +103,7 @@ async def fail(
 
 
 def to(server: GrafanaServer, **more: Any) -> Connection:
-    return Connection(url=server.url, token=TOKEN, **more)
+    return Connection(**{"url": server.url, "token": TOKEN, "timeout_seconds": 60.0, **more})
 
 
 ECHO = {"message": f"upstream said no to Bearer {TOKEN} of robot:{PASSWORD}"}
@@ -231,7 +231,7 @@ async def test_a_server_that_is_too_slow(server: GrafanaServer, caplog: pytest.L
     assert type(told.failure) is ReplyTimeoutError
     assert "did not answer within 0.5 s" in str(told.failure)
     server.misbehave(path="alert-rules", slow=True)
-    async with GrafanaClient(replace(connection, timeout_seconds=5.0), patience=ONCE) as client:
+    async with GrafanaClient(replace(connection, timeout_seconds=60.0), patience=ONCE) as client:
         slow = asyncio.create_task(client.rules())
         assert await client.find_folder("From files") is not None
         server.go_on.set()
@@ -287,6 +287,7 @@ async def test_what_may_have_taken_effect_is_not_sent_twice(
     server.misbehave(method="POST", path="/api/folders", drop="after")
     told = await fail(to(server), caplog, act=lambda client: client.ensure_folder("Once", uid="once"))
     assert isinstance(told.failure, UnreachableError)
+    assert "Whether it took effect is not known" in str(told.failure)
     assert len(server.asked_for("POST", "/api/folders")) == 1
     assert "once" in server.state.folders
 

@@ -113,7 +113,7 @@ class Transport:
                 return reply.body
             pause = self._patience.pause_seconds(failure, attempt, repeatable=repeatable)
             if pause is None:
-                raise failure
+                raise failure if repeatable else _in_doubt(failure)
             await asyncio.sleep(pause)
             attempt += 1
 
@@ -226,6 +226,13 @@ def _decoded(response: Response) -> object:
         return response.json()
     except ValueError:
         return response.text
+
+
+def _in_doubt(failure: GrafanaError) -> GrafanaError:
+    """Return the failure of what may have been done, saying so."""
+    if isinstance(failure, UnreachableError | ServerFaultError) and not isinstance(failure, CertificateError):
+        failure.args = (f"{failure}. Whether it took effect is not known: look before you do it again",)
+    return failure
 
 
 def _is_passing(failure: GrafanaError) -> bool:
