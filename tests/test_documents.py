@@ -41,6 +41,7 @@ def problems(catalogue: Catalogue, *texts: str) -> list[str]:
         '`jobs_total{queue="le", outcome=~"a|b"}` and `job_wait_seconds_bucket{le="1.0"}`',
         "`queue:jobs:rate5m` and `up`",
         "The setting `push_timeout_seconds` and the argument `retry_after`.",
+        "The attribute `retry_after_seconds` looks like no metric that there is, and neither does `spool_bytes`.",
         "`timeout_seconds=5`, `wait_seconds()` and `{queue}` are code, not metrics.",
         "jabs_total in a sentence is only a word.",
         "```\njabs_total 5\n```\n",

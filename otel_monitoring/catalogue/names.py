@@ -19,6 +19,9 @@ METRIC_NAME = re.compile(r"[a-zA-Z][-_./a-zA-Z0-9]{0,254}")
 UNIT = re.compile(r"[\x21-\x7e]{0,63}")
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,127}")
 
+ALIKE = 0.6
+"""How much of two words must agree for one to be meant by the other."""
+
 OVERFLOW_LABEL = "otel_metric_overflow"
 """OpenTelemetry's ``otel.metric.overflow`` as Prometheus shows it."""
 
@@ -140,9 +143,9 @@ def label_name_problem(name: object) -> str | None:
     return None
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that looks most like the given one, if any comes close."""
-    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+def nearest(word: str, known: Iterable[str], *, alike: float = ALIKE) -> str | None:
+    """Return the known word that looks most like the given one, if any comes close: ``alike`` is from 0 to 1."""
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=alike)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

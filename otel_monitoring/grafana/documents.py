@@ -37,7 +37,11 @@ _FENCE = re.compile(
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-_NAMED = re.compile(r"[a-z][a-z0-9_:]*(?:_total|_seconds|_bytes|_percent|_bucket|_timestamp_seconds)")
+_METRIC = re.compile(r"[a-z][a-z0-9_:]*(?:_total|_bucket|_timestamp_seconds)")
+_PERHAPS = re.compile(r"[a-z][a-z0-9_:]*(?:_seconds|_bytes|_percent)")
+_ALIKE = 0.75
+"""How much a name that might be anything's, such as an argument's, must look like a metric to be taken for one."""
+
 _SELECTED = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)\{(?P<labels>[^{}]*)\}")
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _LABEL = re.compile(r"[a-zA-Z_]\w*")
@@ -144,11 +148,15 @@ class _Reader:
             selected = _SELECTED.fullmatch(code)
             if selected and self._looks_like_a_metric(selected["name"]):
                 yield from ((line, problem) for problem in self._in_selector(selected["name"], selected["labels"]))
-            elif _NAMED.fullmatch(code) and self._looks_like_a_metric(code) and self._is_unknown(code):
+            elif self._looks_like_a_metric(code) and self._is_unknown(code):
                 yield line, self._known.missing(code)
 
     def _looks_like_a_metric(self, name: str) -> bool:
-        return name not in self._not_metrics and (_NAMED.fullmatch(name) is not None or not self._is_unknown(name))
+        if name in self._not_metrics or not self._is_unknown(name):
+            return name not in self._not_metrics
+        if _METRIC.fullmatch(name):
+            return True
+        return _PERHAPS.fullmatch(name) is not None and self._known.nearest(name, alike=_ALIKE) is not None
 
     def _is_unknown(self, name: str) -> bool:
         return self._known.find(name) is None and self._catalogue.find(name) is None

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import OVERFLOW_LABEL, Kind
-from otel_monitoring.catalogue.names import nearest
+from otel_monitoring.catalogue.names import ALIKE, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -106,8 +106,17 @@ class KnownSeries:
         if declaration is not None:
             kind = declaration.kind.value.replace("_", "-")
             return f"{declaration.prometheus_name} is a {kind} and has no series {name!r}: use {_usual(declaration)}"
-        found = nearest(name, self._names())
+        found = self.nearest(name)
         return f"there is no metric {name!r}" + (f"; did you mean {found!r}?" if found else "")
+
+    def nearest(self, name: str, *, alike: float = ALIKE) -> str | None:
+        """Return the name that looks most like another, None where none comes close.
+
+        Args:
+            name: that is not there.
+            alike: how close it must come, from 0 to 1.
+        """
+        return nearest(name, self._names(), alike=alike)
 
     def _names(self) -> Iterator[str]:
         for declaration in self._catalogue:
