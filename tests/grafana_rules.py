@@ -299,6 +299,10 @@ def evaluate(state: State, asked: Asked) -> Answer:
     asked.needs("Viewer", "datasources:query")
     data = asked.body()["data"]
     found, failed = run_all(state, data)
+    for reason in failed.values():
+        if reason.startswith("failed to build query"):
+            # Not recorded; so in Grafana's source, pkg/services/ngalert/api/api_testing.go.
+            raise Refusal(400, f"Failed to build evaluator for queries and expressions: {reason}")
     results: Json = {}
     for item in data:
         ref_id = item["refId"]

@@ -336,6 +336,7 @@ class GrafanaServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits for an acknowledgement between its head and its body
     grafana: GrafanaServer
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)

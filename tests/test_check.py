@@ -9,15 +9,22 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from otel_monitoring.catalogue import Catalogue, Declaration, Kind, bound_text
+from otel_monitoring import MonitoringService
+from otel_monitoring.catalogue import Catalogue, Declaration, Kind, bound_text, prometheus_label
 from otel_monitoring.catalogue.shipped import SHIPPED
 from otel_monitoring.exceptions import QueryError
+from otel_monitoring.export.server import MetricsServer
 from otel_monitoring.grafana.check import check_query
-from otel_monitoring.grafana.promql import without_variables
+from otel_monitoring.grafana.promql import parse_query, without_variables
+from otel_monitoring.grafana.result_labels import labels_within
+from otel_monitoring.grafana.series import KnownSeries
+from otel_monitoring.metrics import Counter, Gauge, Histogram, UpDownCounter
 from tests.servers import find_program
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.servers import PrometheusServer, Sample
 
 OWN = (
     Declaration(name="jobs", kind=Kind.COUNTER, unit="{job}", labels=("queue", "outcome")),
@@ -277,7 +284,7 @@ def queries(draw: st.DrawFn, declaration: Declaration) -> str:
     grouped = f"{operator} by ({by}) ({draw(instant(declaration))})"
     other = f"max by ({by}) ({draw(instant(declaration))})"
     quantile = (
-        f"histogram_quantile(0.9, sum by ({', '.join(['le', *labels])}) (rate({declaration.base_name}_bucket[5m])))"
+        f"histogram_quantile(0.9, sum by ({', '.join(['le', *labels])}) (rate({declaration.base_name}_bucket{{}}[5m])))"
     )
     shapes = [
         draw(instant(declaration)),
@@ -355,3 +362,48 @@ def test_prometheus_itself_takes_what_passes(catalogue: Catalogue, tmp_path: Pat
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(usual)} rules found" in done.stdout
+
+
+@pytest.mark.programs
+def test_prometheus_gives_no_label_that_was_not_foreseen(prometheus: PrometheusServer, catalogue: Catalogue) -> None:
+    """What a real Prometheus answers to right queries has the labels that the check believes in, or fewer of them."""
+    known = KnownSeries(catalogue, recorded={})
+    with MonitoringService(resources=False, third_party=False) as monitoring:
+        for declaration in (*SHIPPED, *OWN):
+            for value in ("a", "b-1"):
+                record(monitoring, declaration, value)
+        with MetricsServer(monitoring.exposition, port=0) as server:
+            job = prometheus.scrape(server.url)
+            prometheus.wait_for(f'count_over_time(jobs_total{{job="{job}", queue="a"}}[5m]) > 2')
+
+            def answer(query: str) -> list[Sample]:
+                foreseen = labels_within(parse_query(query, where="query"), known.labels_of)
+                assert foreseen is not None
+                samples = prometheus.query(query)
+                for sample in samples:
+                    assert set(sample.labels) <= foreseen, query
+                return samples
+
+            @settings(deadline=None, max_examples=60)
+            @given(data=st.data(), declaration=names)
+            def holds(data: st.DataObject, declaration: Declaration) -> None:
+                # Other tests record metrics of these names with other labels.
+                answer(without_variables(data.draw(queries(declaration))).replace("{", f'{{job="{job}", '))
+
+            holds()
+            for declaration in catalogue:
+                usual = declaration.usual().expr.replace("$job", job).replace("$instance", ".+")
+                assert answer(without_variables(usual)), declaration.name
+
+
+def record(monitoring: MonitoringService, declaration: Declaration, value: str) -> None:
+    closed = declaration.prometheus_values
+    attributes = {label: closed.get(prometheus_label(label), (value,))[0] for label in declaration.labels}
+    instrument = monitoring.registry.instrument(declaration)
+    if isinstance(instrument, Counter | UpDownCounter):
+        instrument.add(1, attributes)
+    elif isinstance(instrument, Gauge):
+        instrument.set(1, attributes)
+    else:
+        assert isinstance(instrument, Histogram)
+        instrument.record(0.3, attributes)

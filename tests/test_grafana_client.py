@@ -528,7 +528,9 @@ async def test_a_grafana_below_a_path_is_reached() -> None:
     """With and without a slash at the end of its address."""
     with GrafanaServer(prefix="/some/grafana") as server:
         for url in (server.url, server.url + "/"):
-            async with GrafanaClient(Connection(url=url, token=EDITOR_TOKEN), patience=QUICK) as client:
+            async with GrafanaClient(
+                Connection(url=url, token=EDITOR_TOKEN, timeout_seconds=60.0), patience=QUICK
+            ) as client:
                 assert (await client.find_folder("From files")) is not None
                 assert (await client.read_dashboard("provisioned-dash")).title == "Provisioned"
 
@@ -545,14 +547,14 @@ async def test_a_password_signs_in_wherever_it_is_written() -> None:
             Connection(url=server.url, username="admin", password="wrong", token=ADMIN_TOKEN),
         )
         for connection in connections:
-            async with GrafanaClient(connection, patience=QUICK) as client:
+            async with GrafanaClient(replace(connection, timeout_seconds=60.0), patience=QUICK) as client:
                 assert len(await client.rules()) == len(state.rules)
 
 
 async def test_an_organisation_is_named_in_each_request() -> None:
     """Its dashboards are in a namespace of its own."""
     with GrafanaServer() as server:
-        connection = Connection(url=server.url, token=EDITOR_TOKEN, organization_id=7)
+        connection = Connection(url=server.url, token=EDITOR_TOKEN, organization_id=7, timeout_seconds=60.0)
         async with GrafanaClient(connection, patience=QUICK) as client:
             with pytest.raises(NotFoundError):
                 await client.read_dashboard("a")

@@ -51,6 +51,7 @@ def service_of(place: Target, **more: Any) -> MonitoringService:
         "grafana_username": connection.username,
         "grafana_password": connection.password,
         "grafana_folder": place.folder_uid,
+        "grafana_timeout_seconds": 60,
         **QUIET,
         **more,
     }
@@ -260,6 +261,8 @@ def test_an_alert_of_ours_is_created(monitoring: MonitoringService) -> None:
     assert annotations["summary"] == "{{ $labels.component }} fails."
     with pytest.raises(VersionConflictError, match="there is a rule"):
         monitoring.grafana.create_alert(stuck)
+    with pytest.raises(QueryError, match=r"alert .Rise.*system_errors_total"):
+        monitoring.grafana.create_alert(Alert("Rise", "sum(rate(system_error_total[5m])) > 0"))
 
 
 def test_a_full_rule_stays_as_it_is(stand_in: Target) -> None:
@@ -443,3 +446,31 @@ except otel_monitoring.exceptions.GrafanaError as failure:
     arguments = [sys.executable, "-W", "error", "-B", "-X", "pycache_prefix=/nonexistent", "-c", program]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.split() == ["UnreachableError"], done.stderr
+
+
+def test_without_the_extra_each_method_names_it() -> None:
+    """Before anything else, an address or a rule that is wrong."""
+    program = """
+import asyncio, sys
+sys.modules["grafana_client"] = None
+from otel_monitoring import MonitoringService
+from otel_monitoring.exceptions import ExtraMissingError
+service = MonitoringService(offline=False, resources=False)
+face = service.grafana
+for call in (
+    lambda: asyncio.run(service.create_grafana_dashboard({})),
+    lambda: asyncio.run(service.update_grafana_dashboard("uid", {})),
+    lambda: asyncio.run(service.get_grafana_dashboard("uid")),
+    lambda: asyncio.run(service.create_grafana_alert({})),
+    lambda: asyncio.run(service.get_grafana_alerts()),
+    lambda: face.create_dashboard({}),
+    lambda: face.get_alerts(),
+):
+    try:
+        call()
+    except ExtraMissingError as missing:
+        assert "pip install 'otel-monitoring[grafana]'" in str(missing)
+        print("missing")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.split() == ["missing"] * 7, done.stderr

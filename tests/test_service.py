@@ -23,7 +23,6 @@ from otel_monitoring import (
     ConfigurationError,
     Counter,
     DeclarationError,
-    ExtraMissingError,
     MeasurementError,
     MonitoringService,
 )
@@ -108,21 +107,6 @@ def test_the_examples_of_the_specification_record_what_they_say(monitoring: Moni
     resets = found["rate_limit_reset_timestamp_seconds", ("linkedin", "api")]
     assert isinstance(resets, float)
     assert abs(resets - (datetime.now(UTC) + timedelta(minutes=15)).timestamp()) < 5
-
-
-@pytest.mark.asyncio
-async def test_the_grafana_methods_say_that_they_come_with_the_extra(monitoring: MonitoringService) -> None:
-    """Each of the five raises one clear error."""
-    calls = (
-        monitoring.create_grafana_dashboard({"title": "System Overview"}),
-        monitoring.update_grafana_dashboard("uid", {}),
-        monitoring.get_grafana_dashboard("uid"),
-        monitoring.create_grafana_alert({"name": "High Error Rate"}),
-        monitoring.get_grafana_alerts(),
-    )
-    for call in calls:
-        with pytest.raises(ExtraMissingError, match=r"otel-monitoring\[grafana\]"):
-            await call
 
 
 def test_a_score_goes_into_its_distribution_too(monitoring: MonitoringService) -> None:

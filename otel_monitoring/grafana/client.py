@@ -55,6 +55,11 @@ class GrafanaClient(WithPlaces, WithRules):
         self._opened_shelf = None
         await self._transport.__aexit__(kind, error, traceback)
 
+    @property
+    def address(self) -> str:
+        """Where this Grafana is, without credentials."""
+        return self._transport.connection.shown
+
     async def read_dashboard(self, uid: str) -> FoundDashboard:
         """Return a dashboard.
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import promql_parser as promql
+
 from otel_monitoring.exceptions import QueryError
+from otel_monitoring.grafana.promql import metric_name, selectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,49 +32,60 @@ _SELECTS = re.compile(r"\s*(?:\[|\{|offset\b|@)")
 
 
 class Definitions:
-    """What recorded series stand for, without any of them in it.
+    """What recorded series stand for.
 
     Args:
-        groups: whose records they are; a record may read those above it.
-
-    Raises:
-        QueryError: a record cannot be put into a query as it is used.
+        groups: whose records they are.
     """
 
     def __init__(self, groups: Iterable[RuleGroup]) -> None:
-        self._expr: dict[str, str] = {}
+        self._records: dict[str, list[Record]] = {}
         for group in groups:
             for record in group.records:
-                self._add(record)
+                self._records.setdefault(record.name, []).append(record)
 
     def expanded(self, expr: str, *, where: str) -> str:
-        """Return a query in which recorded series are replaced by what they stand for.
+        """Return a query in which recorded series are replaced by what they stand for, down to what is measured.
 
         Args:
             expr: PromQL.
             where: whose query it is; a message begins with it.
 
         Raises:
-            QueryError: it selects from a recorded series, or takes it over time.
+            QueryError: it selects from a recorded series, takes it over time, or a record reads itself.
         """
+        text = self._expanded(expr, where, ())
+        for selector in selectors(promql.parse(text)):
+            self._refuse_what_is_left(metric_name(selector), where)
+        return text
 
+    def _expanded(self, expr: str, where: str, within: tuple[str, ...]) -> str:
         def replaced(token: re.Match[str]) -> str:
             name = token["name"]
-            if name not in self._expr or _GROUPING.search(expr[: token.start()]):
+            if token[0].startswith("#"):
+                return ""  # a comment would hide what comes behind it now
+            if name not in self._records or _GROUPING.search(expr[: token.start()]):
                 return token[0]
             if _SELECTS.match(expr, token.end()):
-                raise QueryError(
-                    f"{where}: {name!r} is a recorded series, and a rule for Grafana holds what it stands for: "
-                    "select by label, range or offset inside of its definition"
-                )
-            return f"({self._expr[name]})"
+                self._refuse_what_is_left(name, where)
+            return f"({self._definition(name, within)})"
 
-        return _TOKEN.sub(replaced, expr)
+        return _TOKEN.sub(replaced, expr).rstrip()
 
-    def _add(self, record: Record) -> None:
-        own = _with_labels(self.expanded(record.expr, where=f"record {record.name!r}"), record.labels)
-        there = self._expr.get(record.name)
-        self._expr[record.name] = own if there is None else f"{there}\nor\n{own}"
+    def _refuse_what_is_left(self, name: str | None, where: str) -> None:
+        if name in self._records:
+            raise QueryError(
+                f"{where}: {name!r} is a recorded series, and a rule for Grafana holds what it stands for: "
+                "name it alone, and select by label, range or offset inside of its definition"
+            )
+
+    def _definition(self, name: str, within: tuple[str, ...]) -> str:
+        """Return what one name stands for: all that is recorded under it."""
+        if name in within:
+            raise QueryError(f"record {name!r} reads itself, through {' and '.join(within)}: it stands for nothing")
+        where, inside = f"record {name!r}", (*within, name)
+        written = [_with_labels(self._expanded(one.expr, where, inside), one.labels) for one in self._records[name]]
+        return "\nor\n".join(written)
 
 
 def _with_labels(expr: str, labels: Mapping[str, str]) -> str:

@@ -52,7 +52,7 @@ class FoundDashboard:
     resource_version: str = ""
     provisioned: str = ""
     stored_schema: str = ""
-    metadata: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object], repr=False, compare=False)
 
     @property
     def title(self) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from otel_monitoring.grafana.connection import Connection
 
-MISSING = "Grafana is managed with grafana-client, which is not installed: pip install 'otel-monitoring[grafana]'"
+MISSING = "Grafana is managed with grafana-client, and {} is not installed: pip install 'otel-monitoring[grafana]'"
 
 
 class Response(Protocol):
@@ -184,20 +184,34 @@ class Api(Protocol):
     search: Search
 
 
-def open_api(connection: Connection) -> Api:
-    """Return grafana-client's asynchronous API, for the event loop that runs.
+def require_library() -> None:
+    """Import grafana-client, which takes about a second the first time.
 
     Raises:
-        ExtraMissingError: grafana-client is not installed.
+        ExtraMissingError: it is not installed.
     """
     with warnings.catch_warnings():
         # What Python thinks of their code, when it compiles and runs it for the first time, is no affair of our users.
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            from grafana_client.api import AsyncGrafanaApi
-        except ImportError:
-            raise ExtraMissingError(MISSING) from None
+            import grafana_client.api  # noqa: F401 (imported for what it warns of)
+        except ModuleNotFoundError as missing:
+            absent = missing.name
+        else:
+            return
+    raise ExtraMissingError(MISSING.format(absent))
+
+
+def open_api(connection: Connection) -> Api:
+    """Return grafana-client's asynchronous API, for the event loop that runs.
+
+    Raises:
+        ExtraMissingError: grafana-client is not installed.
+    """
+    require_library()
+    from grafana_client.api import AsyncGrafanaApi
+
     if connection.verify is False:
         # The setting says that this is wanted, of this host.
         host = connection.host.strip("[]")

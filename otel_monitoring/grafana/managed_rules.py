@@ -18,6 +18,7 @@ from otel_monitoring.grafana.alert import identity
 from otel_monitoring.grafana.alert_text import for_grafana
 from otel_monitoring.grafana.dashboard_link import dashboard_link
 from otel_monitoring.grafana.expansion import Definitions
+from otel_monitoring.grafana.queries import expression, instant_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,13 +26,9 @@ if TYPE_CHECKING:
     from otel_monitoring.grafana.alert import Alert, RuleGroup
     from otel_monitoring.grafana.alert_text import Reference
 
-EXPRESSIONS = "__expr__"
-"""The uid of the datasource that evaluates expressions inside of Grafana."""
-
 LOWEST = -1e300
 """Below every value: query A filters by itself, and zero is a value too."""
 
-LOOK_BACK_SECONDS = 600
 LONGEST_UID = 40
 
 
@@ -80,8 +77,7 @@ def managed_group(
     """
     if not group.alerts:
         raise QueryError(f"group {group.name!r} has no alerts: for Grafana, records are put into what reads them")
-    others = [one for one in known if one is not group and one != group]
-    definitions = Definitions([*others, group])
+    definitions = Definitions({one.name: one for one in (*known, group)}.values())
     names = [alert.name for alert in group.alerts]
     rules = [
         {
@@ -121,39 +117,21 @@ def _title(alert: Alert, *, alone: bool) -> str:
 
 def _queries(alert: Alert, definitions: Definitions, datasource_uid: str) -> list[dict[str, object]]:
     where = f"alert {alert.name!r}"
-    asked = [_query("A", definitions.expanded(alert.expr, where=where), datasource_uid)]
+    asked = [instant_query("A", definitions.expanded(alert.expr, where=where), datasource_uid)]
     if alert.reference is not None:
-        asked.append(_query("T", definitions.expanded(_reference(alert.reference), where=where), datasource_uid))
+        asked.append(instant_query("T", definitions.expanded(_reference(alert.reference), where=where), datasource_uid))
     value: dict[str, object] = {"type": "reduce", "expression": "A", "reducer": "last"}
     told: dict[str, object] = {
         "type": "threshold",
         "expression": "B",
         "conditions": [{"evaluator": {"type": "gt", "params": [LOWEST]}}],
     }
-    return [*asked, _expression("B", value), _expression("C", told)]
+    return [*asked, expression("B", value), expression("C", told)]
 
 
 def _reference(reference: Reference) -> str:
     """Return the query of a reference: one value for each set of its labels, so that Grafana finds the alert's."""
     return f"max by ({', '.join(reference.labels)}) ({reference.series})"
-
-
-def _query(ref_id: str, expr: str, datasource_uid: str) -> dict[str, object]:
-    return {
-        "refId": ref_id,
-        "datasourceUid": datasource_uid,
-        "relativeTimeRange": {"from": LOOK_BACK_SECONDS, "to": 0},
-        "model": {"refId": ref_id, "expr": expr, "instant": True, "range": False},
-    }
-
-
-def _expression(ref_id: str, model: dict[str, object]) -> dict[str, object]:
-    return {
-        "refId": ref_id,
-        "datasourceUid": EXPRESSIONS,
-        "relativeTimeRange": {"from": 0, "to": 0},
-        "model": {"refId": ref_id, **model},
-    }
 
 
 def _error_state(alert: Alert) -> str:

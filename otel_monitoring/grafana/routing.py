@@ -53,7 +53,9 @@ def _inhibitions() -> list[dict[str, object]]:
         ),
         # Of one thing that is wrong the worse alert is enough.
         _inhibition(
-            ['severity="critical"'], ['severity=~"warning|info"'], equal=["alertname", "job", "component", "slo"]
+            ['severity="critical"'],
+            ['severity=~"warning|info"'],
+            equal=["alertname", "job", "component", "operation", "slo"],
         ),
         # A burning budget is the symptom; that the ratio is high adds nothing.
         _inhibition(

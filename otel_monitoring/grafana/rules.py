@@ -185,7 +185,11 @@ class WithRules:
                 f"alert rule {title!r}: its condition {condition!r} is none of its refIds {', '.join(names)}",
                 {condition: "there is no such refId"},
             )
-        reasons = await self.evaluate(data)
+        try:
+            reasons = await self.evaluate(data)
+        except RefusedError as refused:
+            # So Grafana answers where it cannot even build the queries, as of an unknown datasource.
+            reasons = {condition: str(refused)}
         if reasons:
             listed = "; ".join(f"{ref_id}: {reason}" for ref_id, reason in sorted(reasons.items()))
             raise QueryFailedError(f"alert rule {title!r} would never work, its queries fail: {listed}", reasons)
@@ -206,7 +210,7 @@ class WithRules:
 
 def _nodes(rule: Mapping[str, object]) -> list[Json]:
     data = rule.get("data")
-    nodes = cast("list[object]", data) if isinstance(data, list) else []
+    nodes = cast("list[object]", list(data)) if isinstance(data, list | tuple) else []
     if not nodes or not all(isinstance(node, dict) for node in nodes):
         raise RefusedError(
             f"alert rule {text(rule, 'title')!r}: its data are {data!r}, where a list of queries is right"

@@ -113,7 +113,7 @@ class Transport:
                 return reply.body
             pause = self._patience.pause_seconds(failure, attempt, repeatable=repeatable)
             if pause is None:
-                raise failure
+                raise failure if repeatable else _in_doubt(failure)
             await asyncio.sleep(pause)
             attempt += 1
 
@@ -150,9 +150,11 @@ class Transport:
             async with asyncio.timeout(self.connection.timeout_seconds):
                 reply.body = await action(self._api)
         except TimeoutError:
-            # The reply may still come, on a connection that nobody else shall wait on.
-            self._api = self._opened()
+            self._leave_connections()
             return reply, self._timed_out(what)
+        except asyncio.CancelledError:
+            self._leave_connections()
+            raise
         except GrafanaException as error:
             reply.body = error.response
             reply.status = reply.status or error.status_code
@@ -162,6 +164,10 @@ class Transport:
         else:
             return reply, self._misfit(reply, what)
         return reply, self._failure(reply, broken, what)
+
+    def _leave_connections(self) -> None:
+        """Go on with new ones: a reply may still come on the old, for which the next request would take it."""
+        self._api = self._opened()
 
     def _opened(self) -> Api:
         api = open_api(self.connection)
@@ -226,6 +232,13 @@ def _decoded(response: Response) -> object:
         return response.json()
     except ValueError:
         return response.text
+
+
+def _in_doubt(failure: GrafanaError) -> GrafanaError:
+    """Return the failure of what may have been done, saying so."""
+    if isinstance(failure, UnreachableError | ServerFaultError) and not isinstance(failure, CertificateError):
+        failure.args = (f"{failure}. Whether it took effect is not known: look before you do it again",)
+    return failure
 
 
 def _is_passing(failure: GrafanaError) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from otel_monitoring.exceptions import AlertError, DashboardError
+from otel_monitoring.exceptions import AlertError, DashboardError, ExtraMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,6 @@ def collected_alerts(catalogue: Catalogue) -> Collected[Alert]:
 
 
 def _examine_dashboard(dashboard: Dashboard, catalogue: Catalogue) -> tuple[str, str]:
-    from otel_monitoring.grafana.check import check_query
     from otel_monitoring.grafana.dashboard import Dashboard
 
     if not isinstance(dashboard, Dashboard):
@@ -90,28 +89,38 @@ def _examine_dashboard(dashboard: Dashboard, catalogue: Catalogue) -> tuple[str,
     for panel in dashboard.panels:
         for target in panel.targets:
             where = f"dashboard {dashboard.title!r}, panel {panel.title!r}"
-            check_query(target.expr, catalogue, where=where, recorded=_recorded())
+            check_asked(target.expr, catalogue, where=where)
     return dashboard.uid, f"the uid {dashboard.uid!r} of dashboard {dashboard.title!r}"
 
 
 def _examine_alert(alert: Alert, catalogue: Catalogue) -> tuple[str, str]:
     from otel_monitoring.grafana.alert import Alert, identity
-    from otel_monitoring.grafana.check import check_query
 
     if not isinstance(alert, Alert):
         raise AlertError(
             f"{_shown(alert)} is no alert: write Alert('JobsStuck', 'promql'), or give a dictionary to "
             f"create_grafana_alert()"
         )
-    check_query(alert.expr, catalogue, where=f"alert {alert.name!r}", recorded=_recorded())
+    check_asked(alert.expr, catalogue, where=f"alert {alert.name!r}")
     return identity(alert), f"the identity {identity(alert)} of an alert"
 
 
-def _recorded() -> dict[str, frozenset[str]]:
-    """Return the series that the rules of the package record."""
-    from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
+def check_asked(expr: str, catalogue: Catalogue, *, where: str) -> None:
+    """Hold a query to the catalogue, and to what the rules of the package record.
 
-    return recorded_series(shipped_groups())
+    Raises:
+        QueryError: it is no PromQL, or names what is not there; the message begins with ``where``.
+        ExtraMissingError: otel-monitoring[grafana] is not installed.
+    """
+    try:
+        from otel_monitoring.grafana.check import check_query
+        from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
+    except ModuleNotFoundError as missing:
+        needed = missing.name
+    else:
+        check_query(expr, catalogue, where=where, recorded=recorded_series(shipped_groups()))
+        return
+    raise ExtraMissingError(f"queries are read with {needed}: pip install 'otel-monitoring[grafana]'")
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.errors import Origin, Recorder
 from otel_monitoring.errors.secrecy.scrub import Scrubber
-from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
+from otel_monitoring.exceptions import ConfigurationError
 from otel_monitoring.metrics import Registry
 from otel_monitoring.settings import Settings, is_pattern
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from otel_monitoring.errors.store import ErrorStore
     from otel_monitoring.grafana.client import GrafanaClient
     from otel_monitoring.grafana.connection import Connection
-
-GRAFANA_MISSING = "Grafana is managed with {}, which is not installed: pip install 'otel-monitoring[grafana]'"
 
 
 def open_error_store(settings: Settings) -> ErrorStore:
@@ -81,10 +79,10 @@ def grafana_client_of(settings: Settings) -> GrafanaClient:
         ConfigurationError: there is no ``grafana_url``.
         ExtraMissingError: otel-monitoring[grafana] is not installed.
     """
-    try:
-        from otel_monitoring.grafana.client import GrafanaClient
-    except ModuleNotFoundError as missing:
-        raise ExtraMissingError(GRAFANA_MISSING.format(missing.name)) from None
+    from otel_monitoring.grafana.client import GrafanaClient
+    from otel_monitoring.grafana.library import require_library
+
+    require_library()
     return GrafanaClient(grafana_connection_of(settings))
 
 

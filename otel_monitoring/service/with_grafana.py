@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from otel_monitoring.exceptions import AlertError, DashboardError
+from otel_monitoring.service.collected import check_asked
 from otel_monitoring.service.from_settings import grafana_client_of
 from otel_monitoring.service.synchronous import run
 
@@ -141,37 +142,49 @@ class WithGrafana:
     async def _spec(self, client: GrafanaClient, data: DashboardData) -> dict[str, object]:
         from otel_monitoring.grafana.dashboard import Dashboard
         from otel_monitoring.grafana.plain_dashboard import completed
+        from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
 
         if isinstance(data, Dashboard):
-            return data.build(self.registry.catalogue)
+            return data.build(self.registry.catalogue, recorded=recorded_series(shipped_groups()))
         if not isinstance(data, Mapping):
             raise DashboardError(f"a {type(data).__name__} is no dashboard: give a Dashboard, or a dictionary")
         datasource = await client.datasource(self.settings.grafana_datasource)
         return completed(data, datasource_uid=datasource.uid)
 
     async def _rule(self, client: GrafanaClient, data: AlertData) -> dict[str, object]:
-        from otel_monitoring.grafana.alert import Alert, RuleGroup
-        from otel_monitoring.grafana.managed_rules import managed_group
+        from otel_monitoring.grafana.alert import Alert
         from otel_monitoring.grafana.short_form import is_full_rule, rule_from_short_form
 
-        settings = self.settings
-        if not isinstance(data, Mapping | Alert):
+        if isinstance(data, Alert):
+            return await self._managed(client, data)
+        if not isinstance(data, Mapping):
             raise AlertError(f"a {type(data).__name__} is no alert: give an Alert, or a dictionary")
-        if isinstance(data, Mapping) and is_full_rule(data):
+        if is_full_rule(data):
             rule = dict(data)
         else:
-            datasource = await client.datasource(settings.grafana_datasource)
-            if isinstance(data, Mapping):
-                rule = rule_from_short_form(data, self.registry.catalogue, datasource_uid=datasource.uid)
-            else:
-                group = RuleGroup(settings.grafana_alert_group, settings.grafana_alert_interval_seconds, (data,))
-                folder = await self._folder(client)
-                body = managed_group(group, folder_uid=folder.uid, datasource_uid=datasource.uid)
-                rule = cast("list[dict[str, object]]", body["rules"])[0]
-        rule.setdefault("ruleGroup", settings.grafana_alert_group)
+            datasource = await client.datasource(self.settings.grafana_datasource)
+            rule = rule_from_short_form(data, self.registry.catalogue, datasource_uid=datasource.uid)
+        rule.setdefault("ruleGroup", self.settings.grafana_alert_group)
         if not rule.get("folderUID"):
             rule["folderUID"] = (await self._folder(client)).uid
         return rule
+
+    async def _managed(self, client: GrafanaClient, alert: Alert) -> dict[str, object]:
+        from otel_monitoring.grafana.alert import RuleGroup
+        from otel_monitoring.grafana.managed_rules import managed_group
+        from otel_monitoring.grafana.shipped_rules import shipped_groups
+
+        settings = self.settings
+        check_asked(alert.expr, self.registry.catalogue, where=f"alert {alert.name!r}")
+        group = RuleGroup(settings.grafana_alert_group, settings.grafana_alert_interval_seconds, (alert,))
+        body = managed_group(
+            group,
+            folder_uid=(await self._folder(client)).uid,
+            datasource_uid=(await client.datasource(settings.grafana_datasource)).uid,
+            known=shipped_groups(),
+            grafana_url=client.address,
+        )
+        return cast("list[dict[str, object]]", body["rules"])[0]
 
     async def _folder(self, client: GrafanaClient) -> Folder:
         from otel_monitoring.grafana.dashboard import uid_of
