@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from otel_monitoring.exceptions import ExtraMissingError
@@ -195,7 +196,7 @@ def require_library() -> None:
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            import grafana_client.api  # noqa: F401 (imported for what it warns of)
+            import_module("grafana_client.api")
         except ModuleNotFoundError as missing:
             absent = missing.name
         else:
