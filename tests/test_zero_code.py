@@ -357,8 +357,8 @@ def test_an_application_of_another_framework_that_is_mounted_is_counted_once(tmp
 def test_all_can_be_switched_off_but_the_page(tmp_path: Path) -> None:
     """With ``*`` applications are served as they are, and the process alone is measured."""
     write(tmp_path, "app.py", FASTAPI)
-    env = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
-    with running(tmp_path, str(PROGRAMS / "uvicorn"), "app:app", "--port", "0", **env) as program:
+    command = (str(PROGRAMS / "uvicorn"), "app:app", "--port", "0")
+    with running(tmp_path, *command, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*") as program:
         [page] = program.wait_for(SERVED)
         [url] = program.wait_for(UVICORN)
         assert ask(f"{url}/items/1").status == 200
