@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 
 def user(request: Any, **_parameters: object) -> HttpResponse:
-    return HttpResponse("the application")
+    return HttpResponse(b"the application")
 
 
 async def async_user(request: Any, name: str) -> HttpResponse:
     await asyncio.sleep(0)
-    return HttpResponse({"x": "asynchronous"}[name])
+    return HttpResponse({"x": b"asynchronous"}[name])
 
 
 def fail(request: Any, kind: str) -> HttpResponse:
@@ -81,7 +81,7 @@ class Guard:
     def __call__(self, request: Any) -> Any:
         """Answer one request."""
         if "guard" in request.GET:
-            return HttpResponse({"deny": "no"}[request.GET["guard"]], status=401)
+            return HttpResponse({"deny": b"no"}[request.GET["guard"]], status=401)
         return self.get_response(request)
 
 
@@ -282,7 +282,8 @@ def test_two_services_and_two_calls_count_once_each(registry: Registry, ask: Ans
 def test_handlers_within_middleware_keep_their_routes(registry: Registry) -> None:
     """Its routes and exceptions are known from outside of what was put around."""
     reported = Reported()
-    app = watch_application(ProxyFix(get_wsgi_application()), Watch(registry=registry, report=reported))
+    handler: Any = get_wsgi_application()
+    app = watch_application(ProxyFix(handler), Watch(registry=registry, report=reported))
     for asked in ("/users/1/", "/fail/error"):
         Client(app).open(asked)
     assert counts(registry) == {("/users/<int:id>/", "GET", "2xx"): 1, ("/fail/<kind>", "GET", "5xx"): 1}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from otel_monitoring.instrument.asgi import wrap_asgi
 from otel_monitoring.instrument.metrics_path import checked_path, refuse_taken
@@ -48,7 +48,7 @@ def instrument_wsgi_handler(app: WSGIApplication, handler: WSGIHandler, watch: W
     routes = DjangoRoutes()
     _refuse_own_path(watch, routes)
     metrics = WSGIRequestMetrics(app, watch, routes.template)
-    get_response = handler.get_response
+    get_response = cast("Callable[[Any], Any]", handler.get_response)
 
     def noting(request: Any) -> Any:  # noqa: ANN401 (Django is not annotated)
         response = get_response(request)
@@ -162,7 +162,7 @@ class DjangoRoutes:
     def _of_path(self, path: str, urlconf: object = None) -> Leaf:
         for tried in (path, f"{path}/"):
             try:
-                return self._of_route(self._resolve(tried, urlconf).route)
+                return self._of_route(self._resolve(tried, urlconf).route or "")
             except self._unresolved:
                 pass
         return self._unmatched
