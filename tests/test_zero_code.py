@@ -161,8 +161,11 @@ def test_a_uvicorn_application_is_measured(tmp_path: Path) -> None:
         assert ask(f"{url}/items/1").status == 200
         # FastAPI and OpenTelemetry measure nothing that we measure, by whatever name.
         assert "http_server" not in ask(page).body.decode()
-        assert program.stop() == 0
+        ended = program.stop()
         assert "Traceback" not in program.said.partition("Shutting down")[2]
+    with Running(tmp_path, (str(PROGRAMS / "uvicorn"), "app:app", "--port", "0")) as bare:
+        bare.wait_for(UVICORN)
+        assert bare.stop() == ended
 
 
 @pytest.mark.parametrize("option", ["--workers=2", "--reload"])
@@ -730,7 +733,6 @@ def test_opentelemetrys_own_command_picks_it_up(tmp_path: Path) -> None:
         assert program.said.count(CHECKLIST) == 1
         assert re.search(r"by OpenTelemetry .*\bworks\b", program.said)
         assert re.search(r"not instrumented +fails: LookupError", program.said)
-        assert program.stop() == 0
 
 
 OTHER_DISTRIBUTION = """
