@@ -18,6 +18,7 @@ from django.urls import include, path, re_path
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
@@ -288,6 +289,27 @@ def test_handlers_within_middleware_keep_their_routes(registry: Registry) -> Non
         Client(app).open(asked)
     assert counts(registry) == {("/users/<int:id>/", "GET", "2xx"): 1, ("/fail/<kind>", "GET", "5xx"): 1}
     assert reported.shown == [("KeyError", "/fail/<kind>", "GET")]
+
+
+def test_mounted_handler_is_shown_with_its_prefix(registry: Registry) -> None:
+    """One that was instrumented itself, below a dispatcher that is instrumented too."""
+    reported = Reported()
+    watch = Watch(registry=registry, report=reported)
+
+    def front(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return metrics(environ, start_response)
+
+    inside: Any = watch_application(get_wsgi_application(), watch)
+    client = Client(watch_application(DispatcherMiddleware(front, {"/site": inside}), watch))
+    for asked in ("/x", "/site/users/1/", "/site/nothing", "/site/fail/error"):
+        client.open(asked)
+    assert reported.shown == [("KeyError", "/site/fail/<kind>", "GET")]
+    assert counts(registry) == {
+        ("/*", "GET", "2xx"): 1,
+        ("/site/users/<int:id>/", "GET", "2xx"): 1,
+        ("/site/*", "GET", "4xx"): 1,
+        ("/site/fail/<kind>", "GET", "5xx"): 1,
+    }
 
 
 @pytest.mark.asyncio
