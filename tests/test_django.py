@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import PermissionDenied
+from django.core.signals import got_request_exception
 from django.core.wsgi import get_wsgi_application
 from django.http import Http404, HttpResponse, StreamingHttpResponse, UnreadablePostError
 from django.urls import include, path, re_path
@@ -195,6 +196,15 @@ def test_exception_that_becomes_a_500_is_reported_once(
     assert ask(asked)[0] == 500
     assert reported.shown == [("KeyError", endpoint, "GET")]
     assert counts(registry) == {(endpoint, "GET", "5xx"): 1}
+
+
+def test_signal_from_elsewhere_is_let_pass(registry: Registry, ask: Answers) -> None:
+    """Others may send it as they like."""
+    reported = Reported()
+    ask.watch(Watch(registry=registry, report=reported))
+    got_request_exception.send(sender=None)
+    got_request_exception.send(sender=None, request=object())
+    assert reported.shown == []
 
 
 def test_refusals_are_no_errors(registry: Registry, ask: Answers) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Blueprint, Flask, Response, abort, redirect, request, stream_with_context
+from flask.signals import got_request_exception
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -130,6 +131,17 @@ def test_exception_that_becomes_a_500_is_reported_once(registry: Registry, app: 
     assert app.test_client().get("/broken").status_code == 500
     assert reported.shown == [("KeyError", "/broken", "GET")]
     assert counts(registry) == {("/broken", "GET", "5xx"): 1}
+
+
+def test_signal_from_elsewhere_is_let_pass(registry: Registry, app: Flask) -> None:
+    """Others may send it as they like, outside of a request too."""
+    reported = Reported()
+    instrument_flask(app, Watch(registry=registry, report=reported))
+    got_request_exception.send(app, exception=KeyError())
+    got_request_exception.send(app)
+    with app.test_request_context("/"):
+        got_request_exception.send(app, exception=KeyError())
+    assert reported.shown == []
 
 
 @pytest.mark.parametrize("setting", ["PROPAGATE_EXCEPTIONS", "TESTING"])

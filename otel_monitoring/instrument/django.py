@@ -55,7 +55,7 @@ def instrument_wsgi_handler(app: WSGIApplication, handler: WSGIHandler, watch: W
             request.environ[NOTED] = routes.leaf(request, response.status_code).template
         return response
 
-    def hear(*, request: Any, **_more: object) -> None:  # noqa: ANN401 (Django is not annotated)
+    def hear(*, request: Any = None, **_more: object) -> None:  # noqa: ANN401 (Django is not annotated)
         with metrics.incidents.contained("hearing of an exception in Django"):
             exchange = getattr(request, "environ", {}).get(metrics.key)
             error = sys.exc_info()[1]
@@ -91,7 +91,7 @@ def instrument_asgi_handler(app: ASGIApp, handler: ASGIHandler, watch: Watch) ->
             request.scope["endpoint"] = routes.leaf(request, response.status_code).endpoint
         return response
 
-    def hear(*, request: Any, **_more: object) -> None:  # noqa: ANN401 (Django is not annotated)
+    def hear(*, request: Any = None, **_more: object) -> None:  # noqa: ANN401 (Django is not annotated)
         with incidents.contained("hearing of an exception in Django"):
             scope, error = getattr(request, "scope", {}), sys.exc_info()[1]
             counting = scope.get(counted_key(watch.registry))

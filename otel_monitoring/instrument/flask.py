@@ -61,12 +61,13 @@ def hear_flask(metrics: WSGIRequestMetrics) -> None:
     signal = getattr(sys.modules.get("flask.signals"), "got_request_exception", None)
     if signal is None:
         return
-    from flask import request
+    from flask import has_request_context, request
 
-    def hear(_app: object, *, exception: BaseException, **_more: object) -> None:
+    # Whatever others may send by this signal, too, is none of an application's concern.
+    def hear(_app: object, *, exception: BaseException | None = None, **_more: object) -> None:
         with metrics.incidents.contained("hearing of an exception in Flask"):
-            exchange = request.environ.get(metrics.key)
-            if exchange is not None:
+            exchange = request.environ.get(metrics.key) if has_request_context() else None
+            if exchange is not None and exception is not None:
                 exchange.tell(exception)
 
     metrics.hears = hear
@@ -97,10 +98,10 @@ class FlaskTemplates:
     def __call__(self, environ: WSGIEnvironment) -> str:
         """Return the template."""
         request = environ.get("werkzeug.request")
-        rule = getattr(request, "url_rule", None)
+        rule: Rule | None = getattr(request, "url_rule", None)
         if rule is None and not isinstance(getattr(request, "routing_exception", None), self._not_found):
             rule = self._search(environ)
-        return UNMATCHED if rule is None else str(rule.rule)
+        return UNMATCHED if rule is None else rule.rule
 
     def _search(self, environ: WSGIEnvironment) -> Rule | None:
         path = environ.get("PATH_INFO", "")

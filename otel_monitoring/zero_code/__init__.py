@@ -2,9 +2,12 @@
 
 .. code-block:: text
 
-    command ─ exec ─▶ start/sitecustomize ─▶ bootstrap ─▶ process    one service, one port, who serves it
-    opentelemetry-instrument ─▶ distro ───────────────▶      ├─ applications   web frameworks, as they are imported
-                                                             ├─ clients        HTTP clients, likewise
-                                                             ├─ instrumentors  OpenTelemetry's, as installed
-                                                             └─ checklist      says what was found
+    command ─ exec ─▶ start/sitecustomize ─▶ bootstrap ─▶ process   one service, and who serves its metrics
+    opentelemetry-instrument ─▶ distro ───────┘   ├─ imports        tells what is imported, to these:
+                                                  │   ├─ applications   web applications, when they are served
+                                                  │   └─ supervisors    programs that only keep workers
+                                                  ├─ instrumentors  OpenTelemetry's, as installed
+                                                  └─ checklist      says what was found
+
+``environment`` is what is handed on from process to process, ``libraries`` who instruments what.
 """
