@@ -175,6 +175,9 @@ class Transport:
         session.hooks["response"] = [_hear]
         # Following one would turn a POST into a GET, which then "succeeds".
         session.max_redirects = 0
+        if self.connection.organization_id is not None:
+            # grafana-client has an argument for it, which its asynchronous API forgot before 5.1.4.
+            session.headers["X-Grafana-Org-Id"] = str(self.connection.organization_id)
         self._all_opened.append(api)
         return api
 
