@@ -193,7 +193,7 @@ def require_library() -> None:
         ExtraMissingError: it is not installed.
     """
     with warnings.catch_warnings():
-        # grafana-client before 5.1.4 holds an index that Python warns of when it compiles it, and what else
+        # Older versions hold an index that Python warns of when it compiles it, and what else
         # they do that gets old is no affair of our users.
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -176,7 +176,7 @@ class Transport:
         # Following one would turn a POST into a GET, which then "succeeds".
         session.max_redirects = 0
         if self.connection.organization_id is not None:
-            # grafana-client has an argument for it, which its asynchronous API forgot before 5.1.4.
+            # grafana-client has an argument for it, which the asynchronous API of its older versions forgets.
             session.headers["X-Grafana-Org-Id"] = str(self.connection.organization_id)
         self._all_opened.append(api)
         return api
