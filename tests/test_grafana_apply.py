@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from otel_monitoring.cli.grafana_content import Subject
-from otel_monitoring.cli.grafana_session import Wishes, annotate, apply, delete, deletion, plan, pull
+from otel_monitoring.cli.grafana_session import Wishes, annotate, apply, delete, plan, pull
 from otel_monitoring.cli.rendered_folder import write_files
 from otel_monitoring.exceptions import GrafanaError
 from otel_monitoring.grafana import Alert, Dashboard, Panel, Row, RuleGroup
@@ -362,14 +362,26 @@ def test_delete_removes_what_apply_wrote_and_nothing_else(grafana: Place) -> Non
     assert grafana.apply(both(grafana)) == 0
     spec = {"uid": grafana.name("own"), "title": "Own", "tags": ["otel-monitoring"], "panels": []}
     grafana.ask(lambda client: client.save_dashboard(spec, folder_uid=grafana.uid))
-    subject = grafana.subject(content())
-    removal = asyncio.run(deletion(subject, QUICK))
-    assert [(step.kind, step.action) for step in removal.changes] == [("dashboard", "prune"), ("rule group", "prune")]
-    asyncio.run(delete(subject, QUICK, grafana.say))
+    grafana.said.clear()
+    assert asyncio.run(delete(grafana.subject(content()), QUICK, grafana.say, lambda: True)) == 0
+    assert sum("- prune" in line for line in grafana.said) == 2, grafana.said
+    assert grafana.said[-1].endswith("stays.")
     assert grafana.dashboard(grafana.name("own")).title == "Own"
     with pytest.raises(NotFoundError):
         grafana.dashboard(grafana.name("jobs"))
     assert grafana.ask(lambda client: client.folder(grafana.uid)).title == grafana.title
+
+
+@pytest.mark.parametrize("why", ["declined", "changed"])
+def test_delete_removes_nothing_unasked(standin: Place, why: str) -> None:
+    """Somebody said no, or somebody changed something that would go."""
+    assert standin.apply(both(standin)) == 0
+    if why == "changed":
+        standin.edit(standin.name("jobs"), title="Mine")
+    assert asyncio.run(delete(standin.subject(content()), QUICK, standin.say, lambda: why == "changed")) == 1
+    assert standin.said[-1] == "Nothing was removed."
+    assert standin.dashboard(standin.name("jobs"))
+    assert standin.group().rules
 
 
 def test_delete_removes_the_folder_that_apply_made_once_it_is_empty(grafana: Place) -> None:
@@ -377,7 +389,7 @@ def test_delete_removes_the_folder_that_apply_made_once_it_is_empty(grafana: Pla
     assert grafana.apply(both(grafana)) == 0
     subject = grafana.subject(content())
     for _ in range(2):
-        asyncio.run(delete(subject, QUICK, grafana.say))
+        assert asyncio.run(delete(subject, QUICK, grafana.say, lambda: True)) == 0
         assert grafana.ask(lambda client: client.find_folder(grafana.title)) is None
 
 
@@ -469,6 +481,14 @@ def test_paused_rules_are_not_waited_for() -> None:
         rules = tuple({**rule, "isPaused": True} for rule in paused.groups["broken"].rules)
         group = replace(paused.groups["broken"], rules=rules)
         assert place.apply(content(), Wishes(wait_seconds=0.1), pulled=Pulled({}, {"broken": group})) == 0
+
+
+def test_a_rule_of_others_that_does_not_work_is_not_ours_to_report(grafana: Place) -> None:
+    """What somebody put into a group of ours is evaluated with it, and is their affair."""
+    assert grafana.apply(both(grafana)) == 0
+    (theirs,) = broken(grafana).groups["broken"].rules
+    grafana.edit_group(lambda group: replace(group, rules=(*group.rules, theirs)))
+    assert grafana.apply(both(grafana), Wishes()) == 0
 
 
 def test_an_evaluation_from_before_the_write_does_not_count() -> None:

@@ -229,22 +229,16 @@ def delete(
     service: Service = None,
 ) -> None:
     """Remove the dashboards and rules in the folder that apply wrote, and nothing else."""
-    import asyncio
-
-    from otel_monitoring.cli.grafana_plan_text import plan_lines
-    from otel_monitoring.cli.grafana_session import FAILED, Wishes, deletion
+    from otel_monitoring.cli.grafana_session import Wishes
     from otel_monitoring.cli.grafana_session import delete as run_delete
 
-    subject = subject_of(Choice(service=service, url=url, folder=folder))
+    choice = Choice(service=service, url=url, folder=folder)
     wishes = Wishes(overwrite=overwrite)
-    removal = asyncio.run(deletion(subject, wishes))
-    for line in plan_lines(removal):
-        typer.echo(line)
-    if removal.refused:
-        raise typer.Exit(FAILED)
-    if not yes and removal.changes:
-        typer.confirm("Remove it?", abort=True)
-    _run(lambda say: run_delete(subject, wishes, say))
+
+    def agreed() -> bool:
+        return yes or typer.confirm("Remove it?")
+
+    raise typer.Exit(_run(lambda say: run_delete(subject_of(choice), wishes, say, agreed)))
 
 
 @grafana_commands.command(cls=GrafanaCommand)

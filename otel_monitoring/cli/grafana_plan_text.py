@@ -52,5 +52,5 @@ def sum_line(plan: Plan) -> str:
     counts = {action: plan.count(action) for action in _COUNTED}
     listed = ", ".join(f"{number} {_COUNTED[action]}" for action, number in counts.items() if number)
     if not plan.changes and not plan.refused:
-        return f"Nothing to do: {listed}."
+        return f"Nothing to do: {listed}." if listed else "Nothing to do."
     return f"{listed[:1].upper()}{listed[1:]}."

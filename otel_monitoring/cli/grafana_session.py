@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from otel_monitoring.cli.grafana_plan_text import plan_lines, step_line
@@ -21,6 +22,8 @@ from otel_monitoring.grafana.reading import as_held, folder_of, read_present
 from otel_monitoring.grafana.trial import try_panels, try_rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_monitoring.cli.grafana_content import Subject
     from otel_monitoring.grafana.found import Datasource, Folder, RuleGroup
     from otel_monitoring.grafana.plan import Step
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 NOTHING_TO_DO = 0
 FAILED = 1
 CHANGES = 2
+
+DEPLOYMENT_TAGS = ("deployment",)
+"""What the dashboards choose annotations by."""
 
 SPARE_SECONDS = 30.0
 """Beside two intervals of the slowest group: Grafana loads new rules at its own pace."""
@@ -110,30 +116,36 @@ async def pull(subject: Subject, *, everything: bool) -> dict[str, str]:
     return pulled_files(present, everything=everything)
 
 
-async def deletion(subject: Subject, wishes: Wishes) -> Plan:
-    """Return the plan of removing all that we wrote in the folder."""
-    async with GrafanaClient(subject.connection) as client:
-        return _removal(*await _there(client, subject), wishes)
+async def delete(subject: Subject, wishes: Wishes, say: Say, agreed: Callable[[], bool]) -> int:
+    """Remove all that we wrote in the folder, and the folder where it is ours and empty.
 
+    Args:
+        subject: which Grafana and which folder.
+        wishes: whether what was changed there goes, too.
+        say: shows a line.
+        agreed: asked once it is shown what would go.
 
-async def delete(subject: Subject, wishes: Wishes, say: Say) -> None:
-    """Remove all that we wrote in the folder, and the folder where it is ours and empty."""
+    Returns:
+        The exit code: 0 where nothing of ours is left.
+    """
     async with GrafanaClient(subject.connection) as client:
         folder, present = await _there(client, subject)
-        removal = _removal(folder, present, wishes)
-        writer = Writer(client, Desired(folder, (), ()), present, editable=subject.settings.grafana_editable)
-        await writer.write(removal, lambda step: say(step_line(step)))
+        nothing = Desired(folder, (), ())
+        removal = make_plan(nothing, present, prune=True, overwrite=wishes.overwrite) if present.folder else Plan(())
+        for line in plan_lines(removal):
+            say(line)
+        if removal.refused or (removal.changes and not agreed()):
+            say("Nothing was removed.")
+            return FAILED
+        await Writer(client, nothing, present, editable=subject.settings.grafana_editable).write(removal, _nothing_more)
         await _delete_folder(client, folder, removal, say)
+    return NOTHING_TO_DO
 
 
 async def annotate(subject: Subject, text: str, tags: tuple[str, ...]) -> None:
     """Mark this moment on the dashboards."""
     async with GrafanaClient(subject.connection) as client:
         await client.annotate(text, tags)
-
-
-DEPLOYMENT_TAGS = ("deployment",)
-"""What the dashboards choose annotations by."""
 
 
 async def _prepare(client: GrafanaClient, subject: Subject, wishes: Wishes, say: Say) -> _Prepared:
@@ -162,10 +174,8 @@ async def _there(client: GrafanaClient, subject: Subject) -> tuple[Folder, Prese
     return folder, await read_present(client, named)
 
 
-def _removal(folder: Folder, present: Present, wishes: Wishes) -> Plan:
-    if present.folder is None:
-        return Plan(())
-    return make_plan(Desired(folder, (), ()), present, prune=True, overwrite=wishes.overwrite)
+def _nothing_more(step: Step) -> None:
+    """Say nothing of a step that was shown before."""
 
 
 async def _queries_work(client: GrafanaClient, prepared: _Prepared, say: Say) -> bool:
@@ -192,14 +202,14 @@ async def _write(client: GrafanaClient, subject: Subject, prepared: _Prepared, s
 
     try:
         await writer.write(prepared.plan, done)
-    except GrafanaError:
+    except (GrafanaError, asyncio.CancelledError):
         say(f"{taken} of {counted(len(prepared.plan.changes), 'step')} are done; apply again does the others.")
         raise
 
 
 async def _rules_work(client: GrafanaClient, desired: Desired, wishes: Wishes, say: Say) -> bool:
     """Wait until each rule was evaluated, and say which do not work."""
-    groups = [await client.read_rule_group(group.folder_uid, group.name) for group in desired.groups]
+    groups = [await _written_rules(client, group) for group in desired.groups]
     shown = (-1, -1)
 
     def looked(evaluated: int, rules: int) -> None:
@@ -214,6 +224,13 @@ async def _rules_work(client: GrafanaClient, desired: Desired, wishes: Wishes, s
     for title in found.waiting:
         say(f"  ! rule {one_line(title)} was not evaluated in time: look at it in Grafana, or give --wait more seconds")
     return not found.failing and not found.waiting
+
+
+async def _written_rules(client: GrafanaClient, group: RuleGroup) -> RuleGroup:
+    """Return a group as it is in Grafana, without what others have put into it."""
+    wanted = {rule.get("uid") for rule in group.rules}
+    there = await client.read_rule_group(group.folder_uid, group.name)
+    return replace(there, rules=tuple(rule for rule in there.rules if rule.get("uid") in wanted))
 
 
 def _patience_seconds(groups: list[RuleGroup], wishes: Wishes) -> float:
