@@ -175,6 +175,9 @@ class Transport:
         session.hooks["response"] = [_hear]
         # Following one would turn a POST into a GET, which then "succeeds".
         session.max_redirects = 0
+        if self.connection.organization_id is not None:
+            # grafana-client has an argument for it, which the asynchronous API of its older versions forgets.
+            session.headers["X-Grafana-Org-Id"] = str(self.connection.organization_id)
         self._all_opened.append(api)
         return api
 

@@ -172,6 +172,7 @@ def _open_websockets() -> Panel:
         minimum=0,
         stacked=True,
         links=ONLY_ENDPOINT,
+        empty="No websockets.",
         description="Websocket connections that are open, of all workers together.",
     )
 
@@ -185,6 +186,7 @@ def _websocket_messages() -> Panel:
         ),
         unit="cps",
         links=ONLY_ENDPOINT,
+        empty="No websockets.",
         description="Messages received and sent per second.",
     )
 
@@ -196,6 +198,7 @@ def _websockets_by_outcome() -> Panel:
         unit="cps",
         stacked=True,
         colors={"closed": "green", "refused": "yellow", "error": "red"},
+        empty="No websockets.",
         description="Websockets that ended per second, by how.",
     )
 
@@ -207,6 +210,7 @@ def _websocket_time_p95() -> Panel:
         unit="s",
         minimum=0,
         links=ONLY_ENDPOINT,
+        empty="No websockets.",
         description="95 % of the websockets end within this time.",
     )
 
