@@ -21,7 +21,7 @@ from otel_monitoring import MonitoringService
 
 Prospect = dict[str, Any]
 LINKEDIN = {"platform": "linkedin"}
-FITS, QUOTA = 0.3, 12
+FITS, QUOTA, BUSY = 0.3, 12, 7
 
 monitoring = MonitoringService(service_name="outreach", platforms={"127.0.0.1": "linkedin", "localhost": "anthropic"})
 monitoring.instrument()  # every HTTP client: its calls, and the rate limits that answers tell of
@@ -91,9 +91,9 @@ class Outreach:
 
 
 class FakePlatform(BaseHTTPRequestHandler):
-    """Stands for platform and model: so many calls in two seconds, a busy moment in them, a mailbox that is gone."""
+    """Stands for platform and model: so many calls in two seconds, a busy moment in ten, a mailbox that is gone."""
 
-    calls, reset = 0, 0
+    window, calls, reset = 0, 0, 0
 
     def do_GET(self) -> None:
         """Answer, unless the calls of this window are spent."""
@@ -101,11 +101,11 @@ class FakePlatform(BaseHTTPRequestHandler):
         if self.path == "/v1/write":
             return self.answer(200, f"Hello {given['id']}, I liked your talk.", x_input_tokens=40, x_output_tokens=6)
         if time.time() >= self.reset:
-            FakePlatform.calls, FakePlatform.reset = 0, int(time.time()) + 2
-        FakePlatform.calls += 1
-        left = QUOTA - self.calls
+            FakePlatform.window, FakePlatform.reset = 0, int(time.time()) + 2
+        FakePlatform.window, FakePlatform.calls = self.window + 1, self.calls + 1
+        left = QUOTA - self.window
         limit = {"x_ratelimit_limit": QUOTA, "x_ratelimit_remaining": max(left, 0), "x_ratelimit_reset": self.reset}
-        if left < 0 or left == QUOTA // 2:
+        if left < 0 or self.calls % 10 == BUSY:
             return self.answer(429 if left < 0 else 503, {}, retry_after=1)
         if self.path == "/messages":
             to: str = given["to"]

@@ -46,6 +46,7 @@ _SCRUB_ITEM = re.compile(r"\s*(/(?:[^/\\]|\\.)+/|[^,]+)\s*(?:,|$)")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC_PATTERN = re.compile(r"[a-zA-Z_:*][a-zA-Z0-9_:*]*")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")  # RFC 9110's, without "_", which WSGI takes for "-"
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _CREDENTIALS = re.compile(r"\A([a-zA-Z][a-zA-Z0-9+.-]*://)?.*@", re.DOTALL)
 _HIDDEN = "***"
@@ -125,6 +126,12 @@ def _user_name(value: object) -> str:
     if ":" in _text(value):
         raise _MisfitError
     return _text(value)
+
+
+def _header(value: object) -> str:
+    if not isinstance(value, str) or not _HEADER_NAME.fullmatch(value.strip()):
+        raise _MisfitError
+    return value.strip()
 
 
 def _url(value: object) -> str:
@@ -372,6 +379,7 @@ NETWORKS = Kind("list of networks", "a list of networks such as 10.0.0.0/8, 127.
 METRIC_NAMES = Kind("list of metrics", "a list of metrics such as node_*, queue_length", _metric_names)
 LABEL_NAMES = Kind("list of labels", "a list of labels such as team, region", _label_names)
 LABELS = Kind("labels", "a list of labels such as region=eu,zone=a", _labels)
+HEADER = Kind("header", "the name of an HTTP header such as X-Request-ID", _header)
 PLATFORMS = Kind("hosts", "a list of hosts and their platforms such as api.example.com=example", _platforms)
 THRESHOLDS = Kind(
     "names and numbers",
@@ -605,6 +613,12 @@ class Settings:
                 "Requests that become no spans: regular expressions of URLs, with commas between.",
                 variables=("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"),
             )
+        },
+    )
+    request_id_header: str = field(
+        default="X-Request-ID",
+        metadata={
+            "about": About(HEADER, "The header in which a web request brings its id; without a fit one, an id is made.")
         },
     )
     grafana_url: str | None = field(default=None, metadata={"about": About(URL, "The Grafana to manage.")})

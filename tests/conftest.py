@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 def registry() -> Registry:
     """A registry of its own, which raises where something does not fit."""
     return Registry(strict=True)
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """What is logged of faults of our own is dropped."""
+    logger = logging.getLogger("otel_monitoring")
+    logger.disabled = True
+    yield
+    logger.disabled = False
 
 
 @pytest.fixture

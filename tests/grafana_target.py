@@ -14,11 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grafana_client.api import GrafanaApi
-
 from otel_monitoring.grafana.client import GrafanaClient
 from otel_monitoring.grafana.connection import Connection
 from otel_monitoring.grafana.failures import NotFoundError
+from otel_monitoring.grafana.library import require_library
 from otel_monitoring.grafana.transport import Patience
 from tests.grafana_server import EDITOR_TOKEN, GrafanaServer
 
@@ -53,6 +52,9 @@ class Target:
     def forget_annotation(self, number: int) -> None:
         """Delete an annotation, which belongs to no folder, from a real Grafana."""
         if self.server is None:
+            require_library()
+            from grafana_client.api import GrafanaApi
+
             connection = self.connection
             api: Any = GrafanaApi(
                 connection.auth,

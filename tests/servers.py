@@ -152,6 +152,7 @@ class PrometheusServer(Program):
     """A Prometheus with data of its own, which scrapes what it is told to."""
 
     _jobs: list[dict[str, object]] = field(default_factory=list, init=False, repr=False)
+    _evaluates: bool = field(default=False, init=False, repr=False)
     _alertmanager: str | None = field(default=None, init=False, repr=False)
     _numbers: itertools.count[int] = field(default_factory=itertools.count, init=False, repr=False)
 
@@ -201,13 +202,15 @@ class PrometheusServer(Program):
             rules: the file.
             alertmanager: host and port of the Alertmanager that is told of alerts.
         """
+        self._evaluates = True
         self._alertmanager = alertmanager
         self._reload(rules)
 
     def forget(self) -> None:
         """Scrape and evaluate nothing any more; what was scraped stays, under its job's name."""
-        if self._jobs or self._alertmanager:
+        if self._jobs or self._evaluates:
             self._jobs.clear()
+            self._evaluates = False
             self._alertmanager = None
             self._reload(None)
 

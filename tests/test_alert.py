@@ -40,7 +40,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": ""}, "the name is ''"),
     ({"name": None}, "the name is None"),
     ({"name": "J" * 191}, "up to 190 letters"),
-    ({"expr": "sum("}, "'sum(' is no PromQL"),
+    ({"expr": "sum("}, "its query: unclosed left parenthesis, so this is no PromQL (in sum()"),
+    ({"expr": "(" * 5000 + "up" + ")" * 5000}, "its query: "),
     ({"expr": ""}, "'' is no PromQL: write a query"),
     ({"expr": None}, "None is no PromQL"),
     ({"expr": "jobs_total[5m]"}, "gives no value for each series"),
@@ -104,6 +105,11 @@ def test_all_problems_are_told_at_once() -> None:
 )
 def test_templates_of_prometheus_are_taken(text: str) -> None:
     assert Alert("JobsStuck", STUCK, description=text).description == text
+
+
+def test_dollars_in_texts_of_a_query_are_no_variables() -> None:
+    replaced = "label_replace(up, 'a', '$1', 'b', `(.*)$`) == 0"
+    assert Alert("A", replaced).expr == replaced
 
 
 def test_labels_that_nobody_knows_are_left_to_those_who_do() -> None:

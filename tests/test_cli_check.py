@@ -68,6 +68,16 @@ def test_what_does_not_agree_is_listed_and_ends_with_1(tmp_path: Path) -> None:
     assert summary.endswith(f"2 documents: {len(problems)} problems")
 
 
+def test_a_folder_is_read_without_what_is_installed_in_it(tmp_path: Path) -> None:
+    """Documents of other packages, and those in hidden folders, say nothing of these metrics."""
+    for folder in ("ops", ".venv", "venv/site-packages/other", "node_modules/other"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "page.md").write_text("`jabs_total`")
+    done = check(tmp_path, "--document", ".")
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()][:-1] == ["ops/page.md"]
+    assert done.stdout.splitlines()[-1].endswith("1 document: 1 problem")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import gc
 import inspect
+import subprocess
+import sys
 import threading
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 niquests: Any = import_module("niquests") if find_spec("niquests") else None
 with_niquests = pytest.mark.skipif(niquests is None, reason="niquests is not installed")
 
+ROOT = Path(__file__).parents[1]
 PLATFORM = "acme"
 WHOLE = PIECE * PIECES
 
@@ -355,6 +359,39 @@ def test_an_async_stream_is_measured_to_its_end(
     assert durations(hooked) == 4
 
 
+@with_niquests
+def test_an_async_stream_of_niquests_is_measured_to_its_end(
+    hooked: MonitoringService, platform: PlatformServer
+) -> None:
+    """It is read, closed before its first piece, left early, or breaks off."""
+
+    async def work() -> None:
+        async with niquests.AsyncSession() as session:
+            platform.go_on.clear()
+            answer = await session.get(platform.url("/stream"), stream=True)
+            assert outcomes(hooked) == {}
+            platform.go_on.set()
+            assert b"".join([piece async for piece in await answer.iter_content(1000)]) == WHOLE
+            assert outcomes(hooked) == {"success": 1}
+            answer = await session.get(platform.url("/stream"), stream=True)
+            assert await answer.content == WHOLE
+            assert outcomes(hooked) == {"success": 2}
+            answer = await session.get(platform.url("/stream"), stream=True)
+            await answer.close()
+            assert outcomes(hooked) == {"success": 3}
+            async with await session.get(platform.url("/stream"), stream=True) as answer:
+                async for _ in await answer.iter_raw(1000):
+                    break
+            assert outcomes(hooked) == {"success": 4}
+            answer = await session.get(platform.url("/break"), stream=True)
+            with pytest.raises(niquests.RequestException):
+                await answer.content
+
+    asyncio.run(work())
+    assert outcomes(hooked) == {"success": 4, "server_error": 1}
+    assert durations(hooked) == 5
+
+
 def test_an_aiohttp_stream_is_measured_to_its_end(hooked: MonitoringService, platform: PlatformServer) -> None:
     """It is read, left early, or breaks off."""
 
@@ -566,7 +603,7 @@ def test_one_client_can_be_hooked_alone(monitoring: MonitoringService, platform:
 
 def test_what_is_no_client_is_refused(monitoring: MonitoringService) -> None:
     """The message says what would be right."""
-    with pytest.raises(TypeError, match="ASGI application or an HTTP client"):
+    with pytest.raises(TypeError, match=", or an HTTP client"):
         monitoring.instrument(object())
 
 
@@ -765,3 +802,61 @@ def test_a_call_by_way_of_a_proxy_is_one_to_where_it_goes(hooked: MonitoringServ
         client.get("http://127.0.0.1:1/status/200")
     assert outcomes(hooked) == {"success": 2}
     assert durations(hooked) == 2
+
+
+ALIASED = """
+import httpx2
+httpx2.alias_httpx()
+import httpx
+from otel_monitoring import MonitoringService
+
+assert httpx.Client is httpx2.Client
+monitoring = MonitoringService(platforms={"acme.test": "acme"}, third_party=False, resources=False)
+monitoring.instrument()
+transport = httpx.MockTransport(lambda request: httpx.Response(200))
+with httpx.Client(transport=transport) as client:
+    client.get("http://acme.test/")
+points = monitoring.registry.snapshot().points()
+print([point.value for point in points if point.metric.name == "api_requests" and point.value])
+"""
+
+
+def test_httpx2_in_the_place_of_httpx_is_counted_once() -> None:
+    """Then there is one class under two names."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ALIASED], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ("[1.0]\n", "")
+
+
+UNREAD = """
+import asyncio, sys
+import aiohttp, httpx2, requests, urllib3
+from otel_monitoring import MonitoringService
+
+url = sys.argv[1]
+monitoring = MonitoringService(platforms={"127.0.0.1": "acme"}, third_party=False, resources=False)
+monitoring.instrument()
+
+async def ask():
+    session, client = aiohttp.ClientSession(), httpx2.AsyncClient()
+    answers = await session.get(url), await client.send(client.build_request("GET", url), stream=True)
+    return session, client, answers
+
+client = httpx2.Client()
+answers = [
+    asyncio.run(ask()),
+    client.send(client.build_request("GET", url), stream=True),
+    requests.get(url, stream=True),
+    urllib3.PoolManager().request("GET", url, preload_content=False),
+]
+sys.modules["unread"] = answers  # so they go last of all
+"""
+
+
+def test_answers_that_nobody_reads_before_the_process_ends_make_no_noise(platform: PlatformServer) -> None:
+    """Libraries may complain of them, as aiohttp does; we do not."""
+    platform.go_on.clear()
+    command = [sys.executable, "-c", UNREAD, platform.url("/stream")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert "otel_monitoring" not in ran.stderr

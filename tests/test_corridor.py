@@ -52,6 +52,20 @@ def test_every_sink_hears_of_an_error_in_order(corridor: Corridor, heard: list[E
     assert later == [1]
 
 
+def test_a_group_of_exceptions_that_were_all_reported_is_nothing_new(
+    corridor: Corridor, heard: list[ErrorRecord]
+) -> None:
+    """As ``TaskGroup`` raises it; one with a member that nobody has reported is an error."""
+    first, second, third = LookupError("1"), LookupError("2"), LookupError("3")
+    for error in (first, second):
+        corridor.report_exception(error, component="part")
+    assert not corridor.report_exception(ExceptionGroup("all", [first, second]), component="part")
+    assert not corridor.report(record_of(ExceptionGroup("all", [first, ExceptionGroup("inner", [second])])))
+    assert len(heard) == 2
+    assert corridor.report_exception(ExceptionGroup("new", [first, ExceptionGroup("in", [third])]), component="part")
+    assert len(heard) == 3
+
+
 def test_errors_are_counted_by_type_and_component() -> None:
     registry = Registry(strict=True)
     corridor = Corridor(registry.incidents, [CountErrors(registry)])

@@ -115,6 +115,21 @@ def test_the_fastapi_application_shows_its_requests() -> None:
     assert found["stream_items_total", "draft", "writer"] == 7
 
 
+def test_the_flask_application_shows_its_requests() -> None:
+    """Route templates, errors, scores, and a stream to its end."""
+    with running("flask_app.py") as address:
+        assert ask(f"{address}/prospects/anna/score").status == 200
+        assert ask(f"{address}/prospects/unknown/score").status == 500
+        assert ask(f"{address}/prospects/anna/draft").body == b"Hello anna, I have seen your work. "
+        found = shown(address)
+    assert found["http_requests_total", "/prospects/<prospect_id>/score", "GET", "2xx"] == 1
+    assert found["http_requests_total", "/prospects/<prospect_id>/score", "GET", "5xx"] == 1
+    assert found["request_duration_seconds_sum", "/prospects/<prospect_id>/draft", "GET"] >= 0.06
+    assert found["system_errors_total", "LookupError", "scorer"] == 1
+    assert found["operations_total", "score", "scorer", "success"] == 1
+    assert found["stream_items_total", "draft", "writer"] == 7
+
+
 def test_the_agent_pipeline_shows_what_agents_tools_and_platforms_do() -> None:
     """From the first page that is found to conversions, with refusals, waits and errors in between."""
     with running("agent_pipeline.py") as address:

@@ -38,7 +38,7 @@ from otel_monitoring.grafana.transport import Patience
 from tests.grafana_requests import Answer
 from tests.grafana_server import EXPIRED_TOKEN, LOGIN_PAGE, NO_ROLE_TOKEN, VIEWER_TOKEN, GrafanaServer
 from tests.grafana_target import QUICK
-from tests.servers import free_port
+from tests.servers import free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ async def fail(
 
 
 def to(server: GrafanaServer, **more: Any) -> Connection:
-    return Connection(**{"url": server.url, "token": TOKEN, "timeout_seconds": 60.0, **more})
+    return replace(Connection(url=server.url, token=TOKEN, timeout_seconds=60.0), **more)
 
 
 ECHO = {"message": f"upstream said no to Bearer {TOKEN} of robot:{PASSWORD}"}
@@ -224,18 +224,25 @@ async def test_an_address_with_credentials_is_shown_without(caplog: pytest.LogCa
 
 
 async def test_a_server_that_is_too_slow(server: GrafanaServer, caplog: pytest.LogCaptureFixture) -> None:
-    """The bound is that of the settings; the next request does not get the late reply."""
+    """The bound is that of the settings."""
     server.misbehave(path="alert-rules", slow=True)
-    connection = to(server, timeout_seconds=0.5)
-    told = await fail(connection, caplog, patience=ONCE)
+    told = await fail(to(server, timeout_seconds=0.5), caplog, patience=ONCE)
     assert type(told.failure) is ReplyTimeoutError
     assert "did not answer within 0.5 s" in str(told.failure)
+
+
+async def test_a_reply_that_was_given_up_is_nobody_elses(server: GrafanaServer) -> None:
+    """What is asked next, by the same client, gets its own."""
     server.misbehave(path="alert-rules", slow=True)
-    async with GrafanaClient(replace(connection, timeout_seconds=60.0), patience=ONCE) as client:
-        slow = asyncio.create_task(client.rules())
-        assert await client.find_folder("From files") is not None
+    async with GrafanaClient(to(server), patience=ONCE) as client:
+        given_up = asyncio.create_task(client.rules())
+        await asyncio.to_thread(wait_until, lambda: server.asked_for("GET", "alert-rules"))
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
         server.go_on.set()
-        assert await slow
+        for _ in range(3):
+            assert (await client.health())["version"] == "12.4.0"
 
 
 async def test_a_connection_that_breaks(server: GrafanaServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -167,6 +167,35 @@ def test_x() -> None:
     )
 
 
+def test_linkedin_refuses() -> None:
+    """It sends no headers for its limits: a refusal is all that is known, and the day's end is not."""
+    answer = """
+    Content-Type: application/json
+    x-li-fabric: prod-lva1
+    x-li-pop: azd-prod-lva1-x
+    x-li-proto: http/1.1
+    x-li-uuid: AAYJk2xvqzKxVhB0QlzvXg==
+    x-restli-protocol-version: 2.0.0
+    """
+    assert read(answer, status=200) == ()
+    assert read(answer, status=429) == (Reading("api", hit=True),)
+
+
+def test_slack_and_notion_refuse() -> None:
+    """They send nothing but when to come back, in small letters or large."""
+    assert read("retry-after: 30", status=429) == (Reading("api", None, 0, NOW + 30, hit=True),)
+    assert read("Retry-After: 1", status=429) == (Reading("api", None, 0, NOW + 1, hit=True),)
+
+
+def test_azure_openai_refuses() -> None:
+    """Milliseconds beside the whole seconds are the more exact, whichever stands first."""
+    lines = ["retry-after: 2", "retry-after-ms: 1250", "x-ratelimit-remaining-tokens: 0"]
+    expected = (Reading("tokens", None, 0, NOW + 1.25, hit=True),)
+    assert read("\n".join(lines), status=429) == expected
+    assert read("\n".join(reversed(lines)), status=429) == expected
+    assert read("retry-after-ms: soon\nretry-after: 2", status=429) == (Reading("api", None, 0, NOW + 2, hit=True),)
+
+
 def test_reddit() -> None:
     """What remains is a decimal, the reset is seconds to go, and the limit is what was used and what remains."""
     answer = """

@@ -45,3 +45,22 @@ def test_importing_the_package_leaves_heavy_modules_alone(loaded: frozenset[str]
     """What only some features need is loaded when they are used."""
     assert "otel_monitoring" in loaded
     assert module not in loaded
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_what_a_running_service_needs_first_is_there_when_it_has_started(traced: bool) -> None:
+    """A child that is forked while a thread imports it would wait for it for ever."""
+    first = "import opentelemetry.trace\n" if traced else ""
+    there = modules_after(f"{first}from otel_monitoring import MonitoringService\nMonitoringService()")
+    used = modules_after(f"""{first}from otel_monitoring import MonitoringService
+monitoring = MonitoringService()
+monitoring.agent(lambda: None)()
+monitoring.record_metric("prospect_score", 0.5, {{"platform": "linkedin", "score_type": "fit"}})
+monitoring.record_rate_limit("linkedin", "api", 0)
+monitoring.record_tokens("m", 1, 1)
+monitoring.registry.snapshot()
+sys.stdout = sys.__stderr__
+monitoring.log_error("no answer")
+sys.stdout = sys.__stdout__""")
+    assert used - there == set()
+    assert ("otel_monitoring.instrument.frame" in there) is traced

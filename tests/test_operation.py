@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import inspect
 import pickle
 import threading
 import time
+import types
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import cache, cached_property, partial, singledispatch
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 
 from otel_monitoring.catalogue.shipped import COMPONENT_LAST_SUCCESS, OPERATIONS
+from otel_monitoring.errors import Corridor, CountErrors
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.metrics import Distribution, Registry
+from otel_monitoring.metrics.series import HistogramSeries, UpDownCounterSeries
+from tests.logging_state import errors_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
 Reported = list[tuple[BaseException, str]]
 
@@ -159,6 +164,45 @@ async def test_a_cancelled_coroutine_is_cancelled_not_failed(
     assert value(registry, "operations_in_progress", component="scorer") == 0
 
 
+def test_a_coroutine_that_nobody_awaits_is_no_operation(operations: Operations, registry: Registry) -> None:
+    """Made and closed, or made and forgotten, as a task that is cancelled before its first step."""
+
+    @operations.operation("wait", component="scorer")
+    async def wait() -> None: ...
+
+    wait().close()
+
+    async def cancel() -> None:
+        task = asyncio.create_task(wait())
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert outcomes(registry, "wait", "scorer") == {}
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+@pytest.mark.asyncio
+async def test_a_coroutine_function_of_the_old_kind_is_awaited_as_before(
+    operations: Operations, registry: Registry
+) -> None:
+    """A generator function under ``types.coroutine``: its time is that of its whole run."""
+
+    @operations.operation("wait", component="scorer")
+    @types.coroutine
+    def wait(seconds: float) -> Generator[Any, Any, str]:
+        yield from asyncio.sleep(seconds).__await__()
+        return "waited"
+
+    assert await wait(0.02) == "waited"
+    assert outcomes(registry, "wait", "scorer") == {"success": 1}
+    took = value(registry, "processing_time_seconds", operation="wait", component="scorer")
+    assert isinstance(took, Distribution)
+    assert took.sum >= 0.02
+    assert value(registry, "stream_items_total", operation="wait", component="scorer") is None
+
+
 def test_an_exit_is_cancelled_not_failed(operations: Operations, registry: Registry, reported: Reported) -> None:
     """SystemExit and KeyboardInterrupt pass, and are no errors."""
 
@@ -207,6 +251,102 @@ def test_the_function_looks_as_before(operations: Operations) -> None:
     assert inspect.signature(decorated) == inspect.signature(score)
     assert inspect.unwrap(decorated) is score
     assert not inspect.iscoroutinefunction(decorated)
+
+
+def plainly(points: int, *, weight: float = 1.0) -> float:
+    """Of each kind one: a function."""
+    return points * weight
+
+
+async def awaited(points: int, *, weight: float = 1.0) -> float:
+    """Of each kind one: a coroutine function."""
+    return points * weight
+
+
+def streamed(points: int, *, weight: float = 1.0) -> Generator[float]:
+    """Of each kind one: a generator function."""
+    yield points * weight
+
+
+async def streamed_later(points: int, *, weight: float = 1.0) -> AsyncGenerator[float]:
+    """Of each kind one: an async generator function."""
+    yield points * weight
+
+
+PREDICATES = (
+    inspect.isfunction,
+    inspect.isroutine,
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
+    inspect.isawaitable,
+    inspect.isbuiltin,
+    inspect.ismethod,
+)
+
+
+@pytest.mark.parametrize("function", [plainly, awaited, streamed, streamed_later], ids=lambda one: one.__name__)
+def test_a_function_of_each_kind_is_to_inspect_what_it_was(
+    operations: Operations, function: Callable[..., object]
+) -> None:
+    """Kind, name, place, documentation, signature and annotations; as a method too."""
+    decorated = operations.operation(function)
+    assert [is_one(decorated) for is_one in PREDICATES] == [is_one(function) for is_one in PREDICATES]
+    assert decorated.__wrapped__ is function  # type: ignore[attr-defined]
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"):
+        assert getattr(decorated, name) == getattr(function, name)
+    assert inspect.signature(decorated) == inspect.signature(function)
+    holders: list[Any] = [type("Holder", (), {"method": one})() for one in (function, decorated)]
+    before, now = (holder.method for holder in holders)
+    assert [is_one(now) for is_one in PREDICATES] == [is_one(before) for is_one in PREDICATES]
+    assert inspect.signature(now) == inspect.signature(before)
+
+
+class Pause:
+    """What a coroutine waits for that is driven by hand."""
+
+    def __await__(self) -> Generator[str, str, str]:
+        """Give a text and wait for one."""
+        return (yield "paused")
+
+
+@pytest.mark.parametrize(
+    ("thrown", "outcome"),
+    [(LookupError(), "error"), (asyncio.CancelledError(), "cancelled"), (None, "closed")],
+    ids=["error", "cancelled", "closed"],
+)
+def test_a_coroutine_ends_as_it_is_made_to(
+    operations: Operations, registry: Registry, thrown: BaseException | None, outcome: str
+) -> None:
+    """By ``throw()`` or ``close()``, at what it waits for."""
+
+    @operations.operation("wait", component="scorer")
+    async def wait() -> None:
+        await Pause()
+
+    coroutine = wait()
+    assert coroutine.send(None) == "paused"
+    if thrown is None:
+        coroutine.close()
+    else:
+        with pytest.raises(type(thrown)):
+            coroutine.throw(thrown)
+    assert outcomes(registry, "wait", "scorer") == {outcome: 1}
+    assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+def test_what_a_coroutine_is_sent_and_returns_passes(operations: Operations) -> None:
+    """The value of its end is that of ``StopIteration``, as without the decorator."""
+
+    @operations.operation("wait", component="scorer")
+    async def wait() -> str:
+        return f"heard {await Pause()}"
+
+    coroutine = wait()
+    coroutine.send(None)
+    with pytest.raises(StopIteration) as stopped:
+        coroutine.send("a")
+    assert stopped.value.value == "heard a"
 
 
 def test_names_default_to_the_function_and_the_service(operations: Operations, registry: Registry) -> None:
@@ -446,6 +586,35 @@ def test_a_block_is_measured_as_a_function_is(operations: Operations, registry: 
     assert [(type(error), component) for error, component in reported] == [(ConnectionError, "sender")]
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (LookupError(), "error"),
+        (asyncio.CancelledError(), "cancelled"),
+        (KeyboardInterrupt(), "cancelled"),
+        (GeneratorExit(), "closed"),
+        (StopIteration(), "success"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else type(one).__name__,
+)
+def test_a_block_and_a_function_end_alike(
+    operations: Operations, registry: Registry, error: BaseException, outcome: str
+) -> None:
+    """Whatever exception leaves them, it is the same object to their caller."""
+
+    @operations.operation("send", component="function")
+    def send() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        send()
+    assert caught.value is error
+    with pytest.raises(type(error)) as caught, operations.operation("send", component="block"):
+        raise error
+    assert caught.value is error
+    assert outcomes(registry, "send", "function") == outcomes(registry, "send", "block") == {outcome: 1}
+
+
 def test_a_block_needs_a_name(operations: Operations, registry: Registry) -> None:
     """A block has no name of its own, so that one must be given."""
     with pytest.raises(TypeError, match="name the operation"), operations.operation():
@@ -513,6 +682,134 @@ def test_a_series_removed_during_a_call_costs_no_count(operations: Operations, r
     assert outcomes(registry, "score", "scorer") == {"success": 1}  # the second call removed the first's
     assert count(registry, "score", "scorer") == 2
     assert value(registry, "operations_in_progress", component="scorer") == 0
+
+
+class Abstract(abc.ABC):
+    """Has a decorated method that subclasses have to write."""
+
+    operations = Operations(KINDS, lambda error, *, component: None, "svc")
+
+    @operations.operation("abstract", component="c")
+    @abc.abstractmethod
+    def abstract(self) -> int:
+        """Return a number."""
+        return 1
+
+    @cached_property
+    @operations.operation("cached", component="c")
+    def cached(self) -> int:
+        """A number."""
+        return 2
+
+
+class Concrete(Abstract):
+    """Writes it."""
+
+    def abstract(self) -> int:
+        """Return a number."""
+        return super().abstract() + 1
+
+
+def test_other_decorators_around_it_do_what_they_did() -> None:
+    """Abstract methods, cached properties, single dispatch, a cache below."""
+    with pytest.raises(TypeError, match="abstract"):
+        Abstract()  # type: ignore[abstract]
+    concrete = Concrete()
+    assert concrete.abstract() == concrete.cached == concrete.cached == 2
+    assert outcomes(KINDS, "abstract", "c") == outcomes(KINDS, "cached", "c") == {"success": 1}
+
+    @singledispatch
+    @Abstract.operations.operation("kind", component="c")
+    def kind(thing: object) -> str:
+        return "object"
+
+    @kind.register
+    @Abstract.operations.operation("kind", component="c")
+    def _(thing: int) -> str:
+        return "int"
+
+    assert (kind("a"), kind(1)) == ("object", "int")
+    below: Callable[[], list[int]] = Abstract.operations.operation("below", component="c")(cache(list))
+    assert below() is below()
+    assert outcomes(KINDS, "kind", "c") == outcomes(KINDS, "below", "c") == {"success": 2}
+
+
+def test_type_hints_are_found_where_the_function_was_written(operations: Operations) -> None:
+    """As web frameworks look for them: in the function's own module, through ``__wrapped__``."""
+
+    def score(found: Distribution) -> Registry:
+        raise LookupError(found)
+
+    decorated = operations.operation("score")(score)
+    assert decorated.__annotations__ == {"found": "Distribution", "return": "Registry"}
+    assert get_type_hints(decorated) == {"found": Distribution, "return": Registry}
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_many_tasks_is_reported_once(registry: Registry) -> None:
+    """A ``TaskGroup`` wraps what its tasks raise: each has been reported, and the group is nothing new."""
+    corridor = Corridor(registry.incidents, [CountErrors(registry)])
+    operations = Operations(registry, corridor.report_exception, "svc")
+
+    @operations.operation("search", component="searcher")
+    async def search(number: int) -> None:
+        raise LookupError(number)
+
+    @operations.operation("find", component="finder")
+    async def find() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(search(1))
+            group.create_task(search(2))
+
+    with pytest.raises(ExceptionGroup):
+        await find()
+    assert errors_of(registry) == {("LookupError", "searcher"): 2}
+    assert outcomes(registry, "find", "finder") == {"error": 1}
+    assert outcomes(registry, "search", "searcher") == {"error": 2}
+
+
+@pytest.mark.asyncio
+async def test_a_fault_of_the_recording_does_not_reach_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions of each kind and blocks do what they do though nothing can be recorded, and the faults are counted."""
+    registry = Registry()
+    operation = Operations(registry, lambda error, *, component: None, "svc").operation
+
+    def fail(*given: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    @operation
+    async def later() -> int:
+        return 1
+
+    @operation
+    def stream() -> Generator[int, None, int]:
+        yield 1
+        return 2
+
+    @operation
+    async def stream_later() -> AsyncGenerator[int]:
+        yield 1
+
+    @operation
+    def wrong() -> None:
+        raise LookupError("mine")
+
+    for broken in (UpDownCounterSeries.add, UpDownCounterSeries.reach, HistogramSeries.record):
+        monkeypatch.setattr(f"otel_monitoring.metrics.series.{broken.__qualname__}", fail)
+    assert operation(lambda: 1)() == await later() == 1
+    items = stream()
+    assert next(items) == 1
+    with pytest.raises(StopIteration) as stopped:
+        next(items)
+    assert stopped.value.value == 2
+    assert [item async for item in stream_later()] == [1]
+    with pytest.raises(LookupError, match="mine"):
+        wrong()
+    with operation("block"):
+        pass
+    faults = value(registry, "monitoring_dropped_total", reason="internal")
+    assert isinstance(faults, float)
+    assert faults >= 2 * 6
 
 
 def test_a_failing_report_does_not_reach_the_caller() -> None:

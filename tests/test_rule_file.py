@@ -97,7 +97,6 @@ def test_prometheus_reads_every_text_as_it_was_written(text: str, prometheus: Pr
     assert held["a:b"]["labels"] == {"own": text}
     assert held["Hostile"]["labels"] == {"severity": "warning", "own": literal}
     assert held["Hostile"]["annotations"] == {"summary": literal}
-    prometheus.forget()
 
 
 @pytest.mark.programs
@@ -182,4 +181,3 @@ def test_alertmanager_receives_what_fires(
             "summary": 'the "first" is long.',
             "description": "12 jobs wait, where 9 may.",
         }
-        prometheus.forget()

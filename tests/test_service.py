@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 import structlog
+from flask import Flask
 from opentelemetry import metrics as otel
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -278,9 +280,69 @@ def test_pushing_without_a_gateway_says_which_setting_is_missing(monitoring: Mon
 
 
 def test_instrument_refuses_what_is_no_application(monitoring: MonitoringService) -> None:
-    """Something else than an ASGI application is refused by name."""
+    """What it is not, and what it could have been."""
     with pytest.raises(TypeError, match="ASGI"):
         monitoring.instrument(lambda environ: environ)
+
+
+def test_instrument_takes_flask_and_shows_the_metrics_there() -> None:
+    """One line: requests by rule, the error that Flask makes a 500 of, the metrics of all of it."""
+    with MonitoringService(**QUIET) as service:
+        app = Flask(__name__)
+        assert service.instrument(app, metrics_path="/metrics", excluded=["/health"]) is app
+
+        @app.get("/users/<int:user_id>")
+        def user(user_id: int) -> str:
+            return {1: "one"}[user_id]
+
+        @app.get("/health")
+        def health() -> str:
+            return "well"
+
+        client = app.test_client()
+        for path in ("/users/1", "/users/2", "/health"):
+            client.get(path)
+        reply = client.get("/metrics")
+        assert reply.content_type.startswith("text/plain; version=0.0.4")
+        text = reply.text
+    requests = [line for line in text.splitlines() if line.startswith(("http_requests_total", "system_errors_total"))]
+    assert requests == [
+        'system_errors_total{error_type="KeyError",component="outreach"} 1.0',
+        'http_requests_total{endpoint="/users/<int:user_id>",method="GET",status="2xx"} 1.0',
+        'http_requests_total{endpoint="/users/<int:user_id>",method="GET",status="5xx"} 1.0',
+    ]
+
+
+def test_errors_and_log_lines_of_a_request_carry_its_ids() -> None:
+    """What is logged by structlog and by logging, and what is reported, is found by the id that a client was told."""
+    lines, heard = StringIO(), list[Any]()
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with MonitoringService(**QUIET, request_id_header="X-Correlation-ID") as service:
+        service.configure_logging("json", stream=lines)
+        service.hear_errors(heard.append)
+        app = Flask(__name__)
+        service.instrument(app)
+
+        @app.get("/broken")
+        def broken() -> str:
+            structlog.get_logger().info("by structlog")
+            logging.getLogger("somewhere").info("by logging")
+            raise KeyError("broken")
+
+        headers = {"X-Correlation-ID": "abc", "traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+        assert app.test_client().get("/broken", headers=headers).status_code == 500
+        structlog.get_logger().info("afterwards")
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    ids = [(line["event"], line.get("request_id"), line.get("trace_id")) for line in logged]
+    assert ids == [
+        ("by structlog", "abc", trace_id),
+        ("by logging", "abc", trace_id),
+        ("Exception on /broken [GET]", "abc", trace_id),
+        ("afterwards", None, None),
+    ]
+    (error,) = heard
+    expected = {"endpoint": "/broken", "method": "GET", "request_id": "abc", "trace_id": trace_id}
+    assert dict(error.context) == expected
 
 
 def test_the_meter_gives_ours_for_the_catalogue_and_the_stock_sdks_for_the_rest(

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
+from fastapi import FastAPI, WebSocket
+from starlette.testclient import TestClient
 
+from otel_monitoring import MonitoringService
 from otel_monitoring.catalogue import Catalogue, Declaration, Kind
 from otel_monitoring.catalogue.shipped import MONITORING_ERRORS_STORED, REQUEST_DURATION, SHIPPED
+from otel_monitoring.metrics import Distribution
+from tests.logging_state import kept_logging
+from tests.platform_server import PlatformServer
+from tests.servers import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
     from otel_monitoring.metrics import Registry
 
 SPECIFIED = [
@@ -29,6 +40,9 @@ ADDED = [
     ("operations_in_progress", "up_down_counter", ("component",)),
     ("component_last_success_timestamp_seconds", "gauge", ("component",)),
     ("http_requests_total", "counter", ("endpoint", "method", "status")),
+    ("websocket_connections", "up_down_counter", ("endpoint",)),
+    ("websocket_messages_total", "counter", ("endpoint", "direction")),
+    ("websocket_duration_seconds", "histogram", ("endpoint", "outcome")),
     ("memory_limit_bytes", "gauge", ("component",)),
     ("rate_limit_remaining", "gauge", ("platform", "limit_type")),
     ("rate_limit_quota", "gauge", ("platform", "limit_type")),
@@ -127,3 +141,74 @@ def test_tokens_and_calls_use_the_conventions_attribute_names() -> None:
     )
     assert usage.buckets[:3] == (1.0, 4.0, 16.0)
     assert usage.kind is Kind.HISTOGRAM
+
+
+def test_every_shipped_metric_is_recorded_by_whom_it_says(tmp_path: Path) -> None:
+    """One service does what each stands for, through the public door, and nothing is left without a value."""
+    with (
+        kept_logging(),
+        PlatformServer() as platform,
+        MonitoringService(
+            service_name="outreach",
+            platforms={"127.0.0.1": "acme"},
+            prometheus_push_gateway="http://127.0.0.1:1",
+            push_interval_seconds=0,
+            push_timeout_seconds=0.1,
+            shutdown_timeout_seconds=1,
+            store_errors=str(tmp_path / "errors.db"),
+            third_party=False,
+        ) as monitoring,
+    ):
+        monitoring.instrument()
+        application = FastAPI()
+        monitoring.instrument(application)
+
+        @application.get("/work")
+        async def work() -> list[str]:
+            return [item async for item in draft()]
+
+        @application.websocket("/talk")
+        async def talk(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.send_text(await websocket.receive_text())
+            await websocket.close()
+
+        @monitoring.agent
+        async def draft() -> AsyncIterator[str]:
+            yield "Hello"
+            monitoring.record_tokens("m", 8, 1, provider="anthropic", duration_seconds=0.1)
+
+        with TestClient(application) as client:
+            assert client.get("/work").json() == ["Hello"]
+            with client.websocket_connect("/talk") as websocket:
+                websocket.send_text("Hello")
+                assert websocket.receive_text() == "Hello"
+        httpx2.get(
+            platform.url("/status/200", x_ratelimit_limit="9", x_ratelimit_remaining="0", x_ratelimit_reset="0.05")
+        )
+        monitoring.rate_limits.wait_sync("acme")
+        platform_labels = {"platform": "acme"}
+        monitoring.record_metric("prospect_score", 0.8, platform_labels | {"score_type": "fit"})
+        monitoring.record_metric("engagement_total", 1, platform_labels | {"metric_type": "reply"})
+        monitoring.record_metric("outreach_attempts_total", 1, platform_labels | {"outcome": "sent"})
+        monitoring.record_metric("conversions_total", 1, platform_labels | {"conversion_type": "meeting"})
+        monitoring.record_metric("no_such_metric", 1)
+        few = monitoring.counter("few", labels=("of",), description="Few.", max_series=1)
+        few.add(1, {"of": "a"})
+        few.add(1, {"of": "b"})
+        monitoring.log_error("no answer")
+        assert not monitoring.push()
+        monitoring.exposition()
+        wait_until(lambda: "monitoring_errors_stored_total" in recorded(monitoring))
+        # What is lost of errors takes a full disk: tests/test_error_store.py has that.
+        assert set(by_prometheus_name()) - recorded(monitoring) == {"monitoring_errors_dropped_total"}
+
+
+def recorded(monitoring: MonitoringService) -> set[str]:
+    """Return the metrics that hold more than zeros; of gauges and what is in progress, those that are there."""
+    return {
+        point.metric.prometheus_name
+        for point in monitoring.registry.snapshot().points()
+        if (point.value.count if isinstance(point.value, Distribution) else point.value)
+        or point.metric.kind in {Kind.GAUGE, Kind.UP_DOWN_COUNTER}
+    }

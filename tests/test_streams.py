@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -160,6 +162,104 @@ def test_an_error_thrown_in_that_is_not_caught_is_an_error(
     assert figures(registry) == ended("error", 1)
 
 
+def test_close_gives_what_it_gives_undecorated(operations: Operations, registry: Registry) -> None:
+    """From Python 3.13 on that is what the generator returns when it is closed."""
+
+    def draft() -> Generator[int, None, str]:
+        try:
+            yield 0
+        except GeneratorExit:
+            return "half"
+        return "whole"
+
+    def closed(function: Any) -> object:
+        stream = function()
+        next(stream)
+        return stream.close()
+
+    assert closed(operations.operation("draft", component="writer")(draft)) == closed(draft)
+    assert figures(registry) == ended("closed", 1)
+
+
+def test_it_is_a_context_manager_s_generator_too(operations: Operations, registry: Registry) -> None:
+    """What its block raises goes through it, and is an error of it."""
+
+    @contextmanager
+    @operations.operation("draft", component="writer")
+    def draft() -> Generator[int]:
+        yield 42
+
+    with draft() as number:
+        assert number == 42
+    with pytest.raises(ValueError, match="in the block"), draft():
+        raise ValueError("in the block")
+    assert (figures(registry)["success"], figures(registry)["error"]) == (1, 1)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(ValueError(), "error"), (StopAsyncIteration(), "error"), (asyncio.CancelledError(), "cancelled")],
+    ids=["error", "end of another stream", "cancelled"],
+)
+async def test_it_is_an_async_context_manager_s_generator_too(
+    operations: Operations, registry: Registry, error: BaseException, outcome: str
+) -> None:
+    @asynccontextmanager
+    @operations.operation("draft", component="writer")
+    async def draft() -> AsyncGenerator[int]:
+        yield 42
+
+    async def use() -> None:
+        async with draft() as number:
+            assert number == 42
+            raise error
+
+    with pytest.raises(type(error)):
+        await use()
+    assert figures(registry) == ended(outcome, 1)
+
+
+@pytest.mark.parametrize("parent", ["thread", "task"])
+def test_a_stream_may_be_read_where_it_was_not_begun(operations: Operations, registry: Registry, parent: str) -> None:
+    """Each item in another thread, or in another task: it is one stream."""
+    if parent == "thread":
+        stream = drafting(operations)(3)
+        with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+            assert [pool.submit(next, stream).result() for pool in (first, second, first)] == [0, 1, 2]
+        assert list(stream) == []
+    else:
+
+        async def read() -> None:
+            stream = drafting_async(operations)(3)
+
+            async def one() -> object:
+                return await anext(stream)
+
+            assert [await asyncio.create_task(one()) for _ in range(3)] == [0, 1, 2]
+            assert [item async for item in stream] == []
+
+        asyncio.run(read())
+    assert figures(registry) == ended("success", 3)
+
+
+def test_a_stream_that_minds_its_end_is_an_error(operations: Operations, registry: Registry) -> None:
+    """One that goes on though it is closed."""
+
+    @operations.operation("draft", component="writer")
+    def draft() -> Generator[int]:
+        try:
+            yield 0
+        except GeneratorExit:
+            yield 1
+
+    stream = draft()
+    next(stream)
+    with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
+        stream.close()
+    assert figures(registry) == ended("error", 1)
+
+
 def test_the_function_stays_a_generator_function(operations: Operations) -> None:
     draft, draft_async = drafting(operations), drafting_async(operations)
     assert inspect.isgeneratorfunction(draft)
@@ -199,6 +299,14 @@ async def test_an_async_stream_that_is_forgotten_is_closed_by_the_loop(
         await asyncio.sleep(0)
     assert closed == ["left"]
     assert figures(registry) == ended("closed", 1)
+
+
+@pytest.mark.asyncio
+async def test_an_async_stream_that_nobody_reads_is_no_operation(operations: Operations, registry: Registry) -> None:
+    await drafting_async(operations)(3).aclose()
+    drafting_async(operations)(3)
+    gc.collect()
+    assert figures(registry) == {}
 
 
 @pytest.mark.asyncio

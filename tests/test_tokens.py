@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_monitoring import MeasurementError, MonitoringService
-from otel_monitoring.catalogue.shipped import GEN_AI_TOKEN_USAGE
+from otel_monitoring.catalogue.shipped import GEN_AI_OPERATION_DURATION, GEN_AI_TOKEN_USAGE
 from otel_monitoring.instrument.operation import Operations
 from otel_monitoring.instrument.spans import Role, Spans
 from otel_monitoring.instrument.tokens import Tokens
@@ -20,14 +20,21 @@ from otel_monitoring.metrics import Distribution, Registry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otel_monitoring.catalogue import Declaration
 
-def usage(registry: Registry) -> dict[tuple[str, ...], tuple[int, float]]:
-    """Return how many calls there were and the sum of their tokens, by label values."""
+
+def recorded(registry: Registry, metric: Declaration) -> dict[tuple[str, ...], tuple[int, float]]:
+    """Return how many values there were and their sum, by label values."""
     return {
         tuple(point.labels.values()): (point.value.count, point.value.sum)
         for point in registry.snapshot().points()
-        if point.metric is GEN_AI_TOKEN_USAGE and isinstance(point.value, Distribution)
+        if point.metric is metric and isinstance(point.value, Distribution)
     }
+
+
+def usage(registry: Registry) -> dict[tuple[str, ...], tuple[int, float]]:
+    """Return how many calls there were and the sum of their tokens, by label values."""
+    return recorded(registry, GEN_AI_TOKEN_USAGE)
 
 
 @pytest.fixture
@@ -47,6 +54,19 @@ def test_tokens_are_recorded_by_type(monitoring: MonitoringService) -> None:
     }
 
 
+def test_the_time_of_a_call_is_recorded_with_how_it_failed(monitoring: MonitoringService) -> None:
+    """Where it is told; a call that failed has no tokens."""
+    monitoring.record_tokens("m", 812, 96, provider="anthropic", duration_seconds=2.5)
+    monitoring.record_tokens("m", provider="anthropic", duration_seconds=30, error_type="TimeoutError")
+    monitoring.record_tokens("m", 1, 1, provider="anthropic")
+    assert recorded(monitoring.registry, GEN_AI_OPERATION_DURATION) == {
+        ("chat", "anthropic", "m", ""): (1, 2.5),
+        ("chat", "anthropic", "m", "TimeoutError"): (1, 30.0),
+    }
+    with pytest.raises(MeasurementError):
+        monitoring.record_tokens("m", duration_seconds=-1)
+
+
 @pytest.mark.parametrize("wrong", [-1, float("nan"), "many"])
 def test_what_is_no_number_of_tokens_raises_where_strict(monitoring: MonitoringService, wrong: Any) -> None:
     with pytest.raises(MeasurementError):
@@ -58,8 +78,8 @@ def test_what_is_no_number_of_tokens_is_dropped_and_counted(wrong: Any) -> None:
     """It raises nothing, and the number beside it is recorded."""
     registry = Registry()
     Tokens(registry).record("m", wrong, 5, provider="", operation="chat")
-    recorded = {labels: found for labels, found in usage(registry).items() if found[0]}
-    assert recorded == {("chat", "", "m", "output"): (1, 5.0)}
+    found = {labels: numbers for labels, numbers in usage(registry).items() if numbers[0]}
+    assert found == {("chat", "", "m", "output"): (1, 5.0)}
     dropped = [point.value for point in registry.snapshot().points() if point.metric.name == "monitoring_dropped"]
     assert sum(value for value in dropped if isinstance(value, float)) == 1
 

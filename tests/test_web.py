@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
+import socket
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -16,57 +17,23 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from otel_monitoring.catalogue.shipped import HTTP_REQUESTS, MONITORING_OVERFLOW, REQUEST_DURATION
+from otel_monitoring.catalogue.shipped import MONITORING_OVERFLOW
+from otel_monitoring.instrument.requests import KNOWN_METHODS, Watch
 from otel_monitoring.instrument.routes import RouteTemplates
-from otel_monitoring.instrument.web import KNOWN_METHODS, RequestMetrics, Uncounted
-from otel_monitoring.metrics import Distribution, Registry
+from otel_monitoring.instrument.web import RequestMetrics, Uncounted
+from otel_monitoring.metrics import Registry
+from tests.asgi_server import served
+from tests.requests_seen import Reported, counts, spreads, values
+from tests.servers import PATIENCE_SECONDS, ask, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-    from starlette.websockets import WebSocket
-
-    from otel_monitoring.catalogue import Declaration
-
-
-class Reported:
-    """Hears what the middleware reports."""
-
-    def __init__(self) -> None:
-        self.errors: list[tuple[Exception, str, str]] = []
-
-    def __call__(self, error: Exception, *, endpoint: str, method: str) -> None:
-        """Keep the error."""
-        self.errors.append((error, endpoint, method))
-
-
-def values(registry: Registry, metric: Declaration) -> dict[tuple[str, ...], float | Distribution]:
-    """Return the values of a metric by its label values."""
-    points = registry.snapshot().points()
-    return {tuple(point.labels.values()): point.value for point in points if point.metric is metric}
-
-
-def counts(registry: Registry) -> dict[tuple[str, ...], float]:
-    """Return the requests by endpoint, method and status, having seen that each has a duration."""
-    found: dict[tuple[str, ...], float] = {}
-    durations: dict[tuple[str, ...], int] = {}
-    for labels, value in values(registry, HTTP_REQUESTS).items():
-        assert isinstance(value, float)
-        found[labels] = value
-        durations[labels[:2]] = durations.get(labels[:2], 0) + int(value)
-    assert durations == {labels: spread.count for labels, spread in spreads(registry).items()}
-    return found
-
-
-def spreads(registry: Registry) -> dict[tuple[str, ...], Distribution]:
-    """Return the durations by endpoint and method."""
-    found = values(registry, REQUEST_DURATION)
-    return {labels: value for labels, value in found.items() if isinstance(value, Distribution)}
 
 
 def scope_of(path: str, method: str = "GET") -> dict[str, Any]:
@@ -119,7 +86,7 @@ def application() -> FastAPI:
 def test_requests_are_counted_by_template_method_and_class(registry: Registry) -> None:
     """Values in the path, query strings and exact status codes make no series."""
     app = application()
-    app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry))
     client = TestClient(app)
     for number in range(3):
         client.get(f"/items/{number}?x={number}")
@@ -143,18 +110,18 @@ def test_handled_exceptions_are_not_reported(registry: Registry) -> None:
     async def handle(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({}, status_code=503)
 
-    app.add_middleware(RequestMetrics, registry=registry, report=reported)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     client = TestClient(app)
     for path in ("/none", "/items/word", "/broken"):
         client.get(path)
-    assert reported.errors == []
+    assert reported.reports == []
     assert counts(registry)["/broken", "GET", "5xx"] == 1
 
 
 def test_attackers_paths_and_methods_make_one_series_each(registry: Registry) -> None:
     """Invented paths are "unmatched", invented methods are _OTHER."""
     app = application()
-    app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry))
     client = TestClient(app)
     for number in range(20):
         client.get(f"/wp-login-{number}.php")
@@ -165,7 +132,7 @@ def test_attackers_paths_and_methods_make_one_series_each(registry: Registry) ->
 @pytest.mark.parametrize("method", sorted(KNOWN_METHODS))
 def test_the_nine_methods_keep_their_name(registry: Registry, method: str) -> None:
     """Each method of HTTP is shown as it is."""
-    app = RequestMetrics(Starlette(routes=[Route("/", Uncaring())]), registry=registry)
+    app = RequestMetrics(Starlette(routes=[Route("/", Uncaring())]), watch=Watch(registry=registry))
     asyncio.run(app(scope_of("/", method), receive_nothing, send_nowhere))
     assert counts(registry) == {("/", method, "2xx"): 1}
 
@@ -195,21 +162,21 @@ def test_unhandled_exception_is_5xx_reported_once_and_goes_on(registry: Registry
         return StreamingResponse(pieces())
 
     app = Starlette(routes=[Route("/broken", fail), Route("/late", late)])
-    app.add_middleware(RequestMetrics, registry=registry, report=reported)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     with pytest.raises(KeyError) as raised:
         asyncio.run(app(scope_of(path), receive_nothing, send_nowhere))
     assert raised.value is error
-    assert reported.errors == [(error, path, "GET")]
+    assert reported.reports == [(error, path, "GET")]
     assert counts(registry) == {(path, "GET", "5xx"): 1}
 
 
 def test_outside_of_the_error_handler_it_counts_the_same(registry: Registry) -> None:
     """Wrapped around the whole application it sees the 500 and the exception, and counts once."""
     reported = Reported()
-    app = RequestMetrics(Starlette(routes=[Route("/broken", broken)]), registry=registry, report=reported)
+    app = RequestMetrics(Starlette(routes=[Route("/broken", broken)]), watch=Watch(registry=registry, report=reported))
     response = TestClient(app, raise_server_exceptions=False).get("/broken")
     assert response.status_code == 500
-    assert len(reported.errors) == 1
+    assert len(reported.reports) == 1
     assert counts(registry) == {("/broken", "GET", "5xx"): 1}
 
 
@@ -224,10 +191,10 @@ def test_failing_background_task_leaves_the_count(registry: Registry) -> None:
         return PlainTextResponse("accepted", status_code=202, background=BackgroundTask(fail))
 
     app = Starlette(routes=[Route("/", accept)])
-    app.add_middleware(RequestMetrics, registry=registry, report=reported)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     with pytest.raises(KeyError):
         TestClient(app).get("/")
-    assert [endpoint for _, endpoint, _ in reported.errors] == ["/"]
+    assert [endpoint for _, endpoint, _ in reported.reports] == ["/"]
     assert counts(registry) == {("/", "GET", "2xx"): 1}
 
 
@@ -264,7 +231,7 @@ def test_stream_counts_to_its_end_and_a_background_task_does_not(registry: Regis
         return StreamingResponse(pieces(), background=BackgroundTask(work))
 
     app = Starlette(routes=[Route("/", stream)])
-    app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry))
     assert TestClient(app).get("/").text == "xxx"
     assert spreads(registry)["/", "GET"].sum == 3
 
@@ -277,7 +244,7 @@ def test_response_is_counted_before_its_background_task_runs(registry: Registry)
         return PlainTextResponse("accepted", background=BackgroundTask(lambda: seen.append(counts(registry))))
 
     app = Starlette(routes=[Route("/", accept)])
-    app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry))
     TestClient(app).get("/")
     assert seen == [{("/", "GET", "2xx"): 1}]
 
@@ -291,7 +258,7 @@ def test_cancelled_request_is_no_error(registry: Registry) -> None:
         raise AssertionError
 
     app = Starlette(routes=[Route("/", wait)])
-    app.add_middleware(RequestMetrics, registry=registry, report=reported)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
 
     async def cancel() -> None:
         request = asyncio.ensure_future(app(scope_of("/"), receive_nothing, send_nowhere))
@@ -302,7 +269,7 @@ def test_cancelled_request_is_no_error(registry: Registry) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancel())
-    assert reported.errors == []
+    assert reported.reports == []
     assert counts(registry) == {("/", "GET", "4xx"): 1}
 
 
@@ -318,10 +285,10 @@ def test_client_that_leaves_while_sending_is_no_error(registry: Registry) -> Non
         return {"type": "http.disconnect"}
 
     app = Starlette(routes=[Route("/", read, methods=["POST"])])
-    app.add_middleware(RequestMetrics, registry=registry, report=reported)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     with pytest.raises(ClientDisconnect):
         asyncio.run(app(scope_of("/", "POST"), leave, send_nowhere))
-    assert reported.errors == []
+    assert reported.reports == []
     assert counts(registry) == {("/", "POST", "4xx"): 1}
 
 
@@ -335,10 +302,10 @@ def test_client_that_leaves_while_being_answered_is_no_error(registry: Registry,
             raise ConnectionResetError
 
     app = Starlette(routes=[Route("/", answer)])
-    app.add_middleware(RequestMetrics, registry=registry, report=reported)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     with pytest.raises(ConnectionResetError):
         asyncio.run(app(scope_of("/"), receive_nothing, gone))
-    assert reported.errors == []
+    assert reported.reports == []
     assert counts(registry) == {("/", "GET", "2xx"): 1}
 
 
@@ -348,7 +315,7 @@ def test_application_that_answers_nothing_counts_as_5xx(registry: Registry) -> N
     async def silent(scope: Scope, receive: Receive, send: Send) -> None:
         pass
 
-    asyncio.run(RequestMetrics(silent, registry=registry)(scope_of("/"), receive_nothing, send_nowhere))
+    asyncio.run(RequestMetrics(silent, watch=Watch(registry=registry))(scope_of("/"), receive_nothing, send_nowhere))
     assert counts(registry) == {("/*", "GET", "5xx"): 1}
 
 
@@ -362,51 +329,42 @@ def test_status_is_shown_by_class(registry: Registry, status: int, shown: str) -
         await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    asyncio.run(RequestMetrics(odd, registry=registry)(scope_of("/"), receive_nothing, send_nowhere))
+    asyncio.run(RequestMetrics(odd, watch=Watch(registry=registry))(scope_of("/"), receive_nothing, send_nowhere))
     assert counts(registry) == {("/*", "GET", shown): 1}
 
 
-def test_websockets_and_lifespan_pass_untouched(registry: Registry) -> None:
-    """Neither is counted; both get the server's own send."""
+@pytest.mark.parametrize("kind", ["lifespan", "something.new"])
+def test_lifespan_and_what_is_not_known_pass_untouched(registry: Registry, kind: str) -> None:
+    """They are not counted, and get the server's own receive and send."""
     passed: list[tuple[object, object]] = []
-
-    async def socket(websocket: WebSocket) -> None:
-        await websocket.accept()
-        await websocket.send_text("hello")
-        await websocket.close()
-
-    app = Starlette(routes=[WebSocketRoute("/ws", socket)])
-    app.add_middleware(RequestMetrics, registry=registry)
-    with TestClient(app) as client, client.websocket_connect("/ws") as connection:
-        assert connection.receive_text() == "hello"
-    assert counts(registry) == {}
 
     async def note(scope: Scope, receive: Receive, send: Send) -> None:
         passed.append((receive, send))
 
-    for kind in ("websocket", "lifespan"):
-        asyncio.run(RequestMetrics(note, registry=registry)({"type": kind}, receive_nothing, send_nowhere))
-    assert passed == [(receive_nothing, send_nowhere)] * 2
+    app = RequestMetrics(note, watch=Watch(registry=registry))
+    asyncio.run(app({"type": kind}, receive_nothing, send_nowhere))
+    assert passed == [(receive_nothing, send_nowhere)]
+    assert counts(registry) == {}
 
 
 def test_mounted_applications_with_the_middleware_count_once(registry: Registry) -> None:
     """The outermost counts and reports, with the whole template."""
     reported = Reported()
     inner = Starlette(routes=[Route("/x", answer), Route("/broken", broken)])
-    inner.add_middleware(RequestMetrics, registry=registry, report=reported)
+    inner.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     app = Starlette(routes=[Mount("/inner", app=inner)])
-    app.add_middleware(RequestMetrics, registry=registry, report=reported)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     client = TestClient(app, raise_server_exceptions=False)
     client.get("/inner/x")
     client.get("/inner/broken")
     assert counts(registry) == {("/inner/x", "GET", "2xx"): 1, ("/inner/broken", "GET", "5xx"): 1}
-    assert len(reported.errors) == 1
+    assert len(reported.reports) == 1
 
 
 def test_excluded_endpoints_are_not_recorded(registry: Registry) -> None:
     """Neither by their template, nor those that are marked as not to be counted."""
     app = Starlette(routes=[Route("/health", answer), Route("/shown", Uncounted(Uncaring())), Route("/x", answer)])
-    app.add_middleware(RequestMetrics, registry=registry, excluded=["/health"])
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, excluded=["/health"]))
     client = TestClient(app)
     for path in ("/health", "/shown", "/x"):
         assert client.get(path).text == "yes"
@@ -421,7 +379,7 @@ def test_concurrent_requests_are_counted_exactly(registry: Registry) -> None:
         return PlainTextResponse("", status_code=200 + 204 * (request.path_params["number"] % 2))
 
     app = Starlette(routes=[Route("/{number:int}", even), Route("/other/{number:int}", even)])
-    app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry))
 
     async def ask() -> None:
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://x") as client:
@@ -448,14 +406,14 @@ def test_response_is_the_same_to_the_byte(registry: Registry) -> None:
 
     app = Starlette(routes=[Route("/", answer)], middleware=[Middleware(GZipMiddleware)])
     bare = asyncio.run(messages(app))
-    assert asyncio.run(messages(RequestMetrics(app, registry=registry))) == bare
+    assert asyncio.run(messages(RequestMetrics(app, watch=Watch(registry=registry)))) == bare
 
 
 def test_series_beyond_the_budget_are_counted_as_overflow() -> None:
     """The budget of a metric holds; every request beyond it counts as overflow."""
     registry = Registry(max_series=10)
     app = Starlette(routes=[Route(f"/{number}", Uncaring()) for number in range(12)])
-    app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry))
     client = TestClient(app)
     for number in (*range(12), 11):
         client.get(f"/{number}")
@@ -473,14 +431,6 @@ class Faulty(RouteTemplates):
         raise RuntimeError("a fault of ours")
 
 
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    logger = logging.getLogger("otel_monitoring")
-    logger.disabled = True
-    yield
-    logger.disabled = False
-
-
 @pytest.mark.usefixtures("quiet")
 def test_fault_of_ours_does_not_reach_the_application() -> None:
     """What fails in finding a template or in reporting costs the measurement, not the request."""
@@ -490,9 +440,9 @@ def test_fault_of_ours_does_not_reach_the_application() -> None:
         raise RuntimeError("a fault of ours")
 
     app = Starlette(routes=[Route("/", answer), Route("/broken", broken)])
-    client = TestClient(RequestMetrics(app, registry=registry, templates=Faulty(app)))
+    client = TestClient(RequestMetrics(app, watch=Watch(registry=registry), templates=Faulty(app)))
     assert client.get("/none").status_code == 404
-    client = TestClient(RequestMetrics(app, registry=registry, report=fail))
+    client = TestClient(RequestMetrics(app, watch=Watch(registry=registry, report=fail)))
     with pytest.raises(KeyError, match="broken"):
         client.get("/broken")
     assert counts(registry) == {("/broken", "GET", "5xx"): 1}
@@ -511,9 +461,9 @@ def test_exception_raised_outside_of_the_handlers_is_an_error(registry: Registry
 
     app = Starlette(routes=[Route("/", answer)])
     app.add_middleware(Raising)
-    app.add_middleware(RequestMetrics, registry=registry, report=reported)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
     assert TestClient(app, raise_server_exceptions=False).get("/").status_code == 500
-    assert len(reported.errors) == 1
+    assert len(reported.reports) == 1
     assert counts(registry) == {("/", "GET", "5xx"): 1}
 
 
@@ -529,7 +479,123 @@ def test_what_a_middleware_answers_is_shown_by_its_route(registry: Registry) -> 
 
     app = application()
     app.add_middleware(Refusing)
-    app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry))
     TestClient(app).get("/items/3")
     TestClient(app).get("/nothing")
     assert counts(registry) == {("/items/{item_id}", "GET", "4xx"): 1, ("unmatched", "GET", "4xx"): 1}
+
+
+@pytest.mark.programs
+def test_real_server_streams_and_clients_that_hang_up(registry: Registry) -> None:
+    """A stream of events whose client goes, one that is read to its end, and a request that is given up: no errors."""
+    reported = Reported()
+    steps: list[str] = []
+
+    async def events(request: Request) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            for number in range(int(request.query_params["count"])):
+                yield f"data: {number}\n\n".encode()
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(pieces(), media_type="text/event-stream")
+
+    async def wait(request: Request) -> PlainTextResponse:
+        steps.append("began")
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        raise ClientDisconnect
+
+    app = Starlette(routes=[Route("/events", events), Route("/wait", wait)])
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, report=reported))
+    with served(app) as port:
+        address = f"http://127.0.0.1:{port}"
+        assert ask(f"{address}/events?count=3").body.count(b"data") == 3
+        with hanging_up(port, "/events?count=1000000") as connection:
+            assert connection.recv(1000)
+        with hanging_up(port, "/wait"):
+            wait_until(lambda: steps)
+        wait_until(lambda: sum(counts(registry).values()) == 3)
+    assert counts(registry) == {("/events", "GET", "2xx"): 2, ("/wait", "GET", "4xx"): 1}
+    assert reported.reports == []
+
+
+def hanging_up(port: int, path: str) -> socket.socket:
+    """Send a request; whoever leaves the context hangs up."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return connection
+
+
+def test_application_that_gives_up_when_its_client_leaves_is_no_error(registry: Registry) -> None:
+    """It sends nothing any more, and nobody is there to miss it: as nginx's 499."""
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def leave() -> Message:
+        return {"type": "http.disconnect"}
+
+    asyncio.run(RequestMetrics(waiting, watch=Watch(registry=registry))(scope_of("/"), leave, send_nowhere))
+    assert counts(registry) == {("/*", "GET", "4xx"): 1}
+
+
+@pytest.mark.parametrize(
+    ("raised", "is_error"),
+    [
+        (lambda: BaseExceptionGroup("tasks", [ClientDisconnect(), asyncio.CancelledError()]), False),
+        (lambda: ExceptionGroup("tasks", [ClientDisconnect(), KeyError()]), True),
+    ],
+    ids=["only_the_client", "the_application_too"],
+)
+def test_groups_of_exceptions_are_looked_into(registry: Registry, raised: Any, is_error: bool) -> None:
+    """Task groups wrap what their tasks raise."""
+    reported = Reported()
+
+    async def grouped(scope: Scope, receive: Receive, send: Send) -> None:
+        raise raised()
+
+    app = RequestMetrics(grouped, watch=Watch(registry=registry, report=reported))
+    with pytest.raises(BaseException, match="tasks"):
+        asyncio.run(app(scope_of("/"), receive_nothing, send_nowhere))
+    assert bool(reported.reports) == is_error
+    assert counts(registry) == {("/*", "GET", "5xx" if is_error else "4xx"): 1}
+
+
+def test_what_follows_from_a_failed_send_is_no_error(registry: Registry) -> None:
+    """Also where the application makes an exception of its own of it; one that has nothing to do with it is."""
+    reported = Reported()
+
+    async def gone(message: Message) -> None:
+        raise ConnectionResetError
+
+    async def wrapping(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        except OSError as error:
+            raise RuntimeError("cannot answer") from error
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(OSError):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("cannot work")
+
+    for app in (wrapping, failing):
+        watched = RequestMetrics(app, watch=Watch(registry=registry, report=reported))
+        with pytest.raises(RuntimeError):
+            asyncio.run(watched(scope_of("/"), receive_nothing, gone))
+    assert [str(report.error) for report in reported.reports] == ["cannot work"]
+
+
+def test_mounted_application_without_routes_is_one_endpoint(registry: Registry) -> None:
+    """What is below such a mount is shown by its prefix; paths below it can be excluded."""
+
+    async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("yes")(scope, receive, send)
+
+    app = Starlette(routes=[Mount("/plain", app=plain), Route("/x", answer)])
+    app.add_middleware(RequestMetrics, watch=Watch(registry=registry, excluded=["/plain/health"]))
+    client = TestClient(app)
+    for path in ("/plain/health", "/plain/a", "/plain/b", "/x"):
+        assert client.get(path).text == "yes"
+    assert counts(registry) == {("/plain/*", "GET", "2xx"): 2, ("/x", "GET", "2xx"): 1}

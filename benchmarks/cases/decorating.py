@@ -1,16 +1,19 @@
-"""Calls of a decorated function that does nothing."""
+"""Calls of a decorated function that does nothing, and items of a decorated generator."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from functools import cache
+from time import thread_time
 from typing import TYPE_CHECKING
 
 from benchmarks.case import OURS, Case, Subject
 from benchmarks.peers import LOGFIRE, PROMETHEUS_CLIENT, local_logfire, our_service
-from benchmarks.timing import awaited, statement
+from benchmarks.timing import awaited, once, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from autometrics.tracker import TrackMetrics
 
@@ -25,6 +28,64 @@ def _nothing() -> None:
 
 async def _nothing_awaited() -> None:
     pass
+
+
+def _items(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+async def _items_awaited(count: int) -> AsyncIterator[int]:
+    for item in range(count):
+        yield item
+
+
+def _read(stream: Callable[[int], Iterable[object]]) -> Sample:
+    """Time an item of a stream that is read to its end."""
+    return lambda count: once(lambda: deque(stream(count), maxlen=0)) / count
+
+
+def _read_awaited(stream: Callable[[int], AsyncIterator[object]]) -> Sample:
+    async def read(count: int) -> float:
+        start = thread_time()
+        async for _ in stream(count):
+            pass
+        return thread_time() - start
+
+    return lambda count: asyncio.run(read(count)) / count
+
+
+def _our_items() -> Sample:
+    return _read(our_service().operation("items", component="benchmarks")(_items))
+
+
+def _our_items_awaited() -> Sample:
+    return _read_awaited(our_service().operation("items", component="benchmarks")(_items_awaited))
+
+
+def _client_items() -> Sample:
+    import prometheus_client
+
+    counter = prometheus_client.Counter("items", "Items of a stream.", registry=None)
+
+    def counted(count: int) -> Iterator[int]:
+        for item in _items(count):
+            counter.inc()
+            yield item
+
+    return _read(counted)
+
+
+def _client_items_awaited() -> Sample:
+    import prometheus_client
+
+    counter = prometheus_client.Counter("items", "Items of a stream.", registry=None)
+
+    async def counted(count: int) -> AsyncIterator[int]:
+        async for item in _items_awaited(count):
+            counter.inc()
+            yield item
+
+    return _read_awaited(counted)
 
 
 def _our_function() -> Sample:
@@ -121,5 +182,18 @@ CASES = (
             ),
             Subject(f"{LOGFIRE}, instrument()", _logfire_coroutine, at_most=1 / 50),
         ),
+    ),
+    Case(
+        # Other decorators count no items, so it is compared with counting them by hand, and nothing else.
+        name="stream",
+        title="Read an item of a decorated generator",
+        ours=Subject(OURS, _our_items),
+        peers=(Subject(f"{PROMETHEUS_CLIENT}, inc() in a loop", _client_items),),
+    ),
+    Case(
+        name="async-stream",
+        title="Read an item of a decorated async generator",
+        ours=Subject(OURS, _our_items_awaited),
+        peers=(Subject(f"{PROMETHEUS_CLIENT}, inc() in a loop", _client_items_awaited),),
     ),
 )

@@ -1,4 +1,4 @@
-"""What is added to a request to a FastAPI application, metrics only, called as a server calls it."""
+"""What is added to a request to a FastAPI or Flask application, metrics only, called as a server calls it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.case import OURS, Case, Subject
 from benchmarks.peers import our_service, sdk_provider
-from benchmarks.timing import awaited
+from benchmarks.timing import awaited, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
     from fastapi import FastAPI
+    from flask import Flask
 
     from benchmarks.case import Sample
 
@@ -96,6 +97,63 @@ def _otel_instrumentor(app: FastAPI) -> None:
     FastAPIInstrumentor.instrument_app(app, tracer_provider=NoOpTracerProvider(), meter_provider=sdk_provider())
 
 
+def _item(item_id: int) -> str:
+    return str(item_id)
+
+
+def _flask_app() -> Flask:
+    from flask import Blueprint, Flask
+
+    blueprint = Blueprint("v1", __name__, url_prefix="/v1")
+    blueprint.add_url_rule("/items/<int:item_id>", "item", _item)
+    app = Flask(__name__)
+    app.register_blueprint(blueprint, url_prefix="/api/v1")
+    return app
+
+
+def _answer(app: Flask, environ: dict[str, Any]) -> None:
+    """Call the application as a server does, which reads the response and closes it."""
+    response = app(environ, _start_response)
+    for _ in response:
+        pass
+    response.close()  # type: ignore[attr-defined]
+
+
+def _start_response(_status: str, _headers: object, _exc_info: object = None) -> Callable[[bytes], object]:
+    return _drop
+
+
+def _drop(_data: bytes) -> object:
+    return None
+
+
+def _flask_instrumented(instrument: Callable[[Flask], None]) -> Callable[[], Sample]:
+    def prepare() -> Sample:
+        from werkzeug.test import create_environ
+
+        app = _flask_app()
+        instrument(app)
+        environ = create_environ(PATH, "http://localhost:8000")
+        return statement("answer(app, {**environ})", answer=_answer, app=app, environ=environ)
+
+    return prepare
+
+
+def _flask_bare(_app: Flask) -> None:
+    pass
+
+
+def _flask_ours(app: Flask) -> None:
+    our_service().instrument(app)
+
+
+def _flask_exporter(app: Flask) -> None:
+    from prometheus_client import CollectorRegistry
+    from prometheus_flask_exporter import PrometheusMetrics
+
+    PrometheusMetrics(app, path=None, registry=CollectorRegistry(), group_by="url_rule")
+
+
 CASES = (
     Case(
         name="request",
@@ -107,6 +165,15 @@ CASES = (
         ),
         bare=Subject("no instrumentation", _instrumented(_bare)),
         # What is added is small beside the request: many turns, close to each other.
+        rounds=151,
+        seconds=0.02,
+    ),
+    Case(
+        name="flask",
+        title="Added to a Flask request",
+        ours=Subject(OURS, _flask_instrumented(_flask_ours)),
+        peers=(Subject("prometheus-flask-exporter", _flask_instrumented(_flask_exporter), at_most=0.5),),
+        bare=Subject("no instrumentation", _flask_instrumented(_flask_bare)),
         rounds=151,
         seconds=0.02,
     ),

@@ -12,6 +12,9 @@ from otel_monitoring.catalogue.kind import Kind
 LONG_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Bounds for work that may take minutes, as an agent's does."""
 
+CONNECTION_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 10800.0, 43200.0)
+"""Bounds for connections that stay open, up to half a day."""
+
 GEN_AI_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 GEN_AI_TOKENS = tuple(4.0**power for power in range(14))
 """Both as OpenTelemetry's generative-AI conventions (semconv 1.37) give them."""
@@ -104,6 +107,28 @@ HTTP_REQUESTS = Declaration(
     labels=("endpoint", "method", "status"),
     description="HTTP requests answered, by class of status: 1xx to 5xx.",
     values=(("status", ("1xx", "2xx", "3xx", "4xx", "5xx")),),
+)
+WEBSOCKET_CONNECTIONS = Declaration(
+    name="websocket_connections",
+    kind=Kind.UP_DOWN_COUNTER,
+    unit="{connection}",
+    labels=("endpoint",),
+    description="Websocket connections that are open.",
+)
+WEBSOCKET_MESSAGES = Declaration(
+    name="websocket_messages",
+    kind=Kind.COUNTER,
+    unit="{message}",
+    labels=("endpoint", "direction"),
+    description="Messages over websockets, by direction: received or sent.",
+)
+WEBSOCKET_DURATION = Declaration(
+    name="websocket_duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    labels=("endpoint", "outcome"),
+    description="Time from the arrival of a websocket to its end, by outcome: closed, refused or error.",
+    buckets=CONNECTION_SECONDS,
 )
 MEMORY_LIMIT = Declaration(
     name="memory_limit",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from otel_monitoring.grafana.agreement import Agreement
     from otel_monitoring.grafana.documents import Document
 
+INSTALLED = frozenset({"node_modules", "site-packages"})
 USUAL_DOCUMENTS = ("README.md", "docs")
 _LIBRARIES = frozenset({"grafana_foundation_sdk", "promql_parser"})
 
@@ -75,9 +76,15 @@ def _read(documents: tuple[Path, ...]) -> tuple[Document, ...]:
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(path.rglob("*.md"))
+            found = sorted(path.rglob("*.md"))
+            yield from (one for one in found if not _is_others(one.relative_to(path)))
         else:
             yield path
+
+
+def _is_others(path: Path) -> bool:
+    """Tell whether a document lies in a hidden folder, such as an environment's, or among installed packages."""
+    return any(part.startswith(".") or part in INSTALLED for part in path.parts)
 
 
 def _other_names() -> frozenset[str]:

@@ -156,13 +156,17 @@ def chain_of(
         current, relation, group = waiting.pop()
         if id(current) not in seen:
             seen.add(id(current))
-            if issubclass(type(current), BaseExceptionGroup):
-                members = _members_of(current)[:MOST_LINKS]
-                waiting.extend((member, Relation.MEMBER, len(links)) for member in reversed(members))
+            members = members_of(current)[:MOST_LINKS]
+            waiting.extend((member, Relation.MEMBER, len(links)) for member in reversed(members))
             waiting.extend(_origin_of(current))
             frames, omitted = _frames_of(current, clean_locals)
             links.append(Link(exception_type(current), _message_of(current, clean), relation, frames, omitted, group))
     return tuple(links)
+
+
+def members_of(exception: BaseException | None) -> tuple[BaseException, ...]:
+    """Return the members of an exception group; any other exception has none."""
+    return _members_of(exception) if issubclass(type(exception), BaseExceptionGroup) else ()  # type: ignore[arg-type]
 
 
 def payload_of(link: Link) -> LinkPayload:

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from otel_monitoring.errors.chain import members_of
 from otel_monitoring.errors.record import Recorder
 
 if TYPE_CHECKING:
@@ -111,7 +112,24 @@ class Corridor:
         """
         attributes = _attributes_of(exception)
         mine: list[object] = []
-        return attributes is None or attributes.setdefault(self._mark_of(exception), mine) is mine
+        if attributes is None:
+            return True
+        is_first = attributes.setdefault(self._mark_of(exception), mine) is mine
+        return is_first and not self._holds_reported_only(exception)
+
+    def _holds_reported_only(self, exception: BaseException | None) -> bool:
+        """Tell whether it is a group, as ``TaskGroup`` raises it, of exceptions that were each reported before."""
+        waiting = list(members_of(exception))
+        if not waiting:
+            return False
+        while waiting:
+            member = waiting.pop()
+            if self._mark_of(member) not in (_attributes_of(member) or ()):
+                inner = members_of(member)
+                if not inner:
+                    return False
+                waiting.extend(inner)
+        return True
 
     def _forget(self, exception: BaseException) -> None:
         attributes = _attributes_of(exception)

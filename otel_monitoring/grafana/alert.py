@@ -22,6 +22,7 @@ DURATION = re.compile(r"0|(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms
 _ALERT_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
 _SERIES_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`""")
 _NOT_YOURS = frozenset({"alertname", "severity"})
 _LONGEST_TITLE = 190
 _STEP_SECONDS = 10
@@ -230,7 +231,7 @@ def _camel(name: object) -> str:
 def _expr_problem(expr: object) -> str | None:
     if not isinstance(expr, str) or not expr.strip() or not _fits_utf8(expr):
         return f"{expr!r} is no PromQL: write a query, as 'sum by (queue) (rate(jobs_total[10m])) == 0'"
-    if "$" in re.sub(r'"(?:[^"\\]|\\.)*"', "", expr):
+    if "$" in _QUOTED.sub("", expr):
         return f"{expr!r} holds a variable of Grafana's, which rules do not have: write the value itself"
     return _parse_problem(expr) if _can_parse() else None
 
@@ -243,10 +244,12 @@ def _can_parse() -> bool:
 def _parse_problem(expr: str) -> str | None:
     import promql_parser as promql
 
+    from otel_monitoring.grafana.promql import parse_query
+
     try:
-        node = promql.parse(expr)
-    except ValueError as error:
-        return f"{expr!r} is no PromQL: {error}"
+        node = parse_query(expr, where="its query")
+    except QueryError as error:
+        return str(error)
     if isinstance(node, promql.MatrixSelector | promql.SubqueryExpr | promql.StringLiteral):
         return f"{expr!r} gives no value for each series: a rule wants one, as rate(…[5m]) gives it"
     return None

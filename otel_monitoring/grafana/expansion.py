@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import promql_parser as promql
+
 from otel_monitoring.exceptions import QueryError
+from otel_monitoring.grafana.promql import metric_name, selectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,21 +54,30 @@ class Definitions:
         Raises:
             QueryError: it selects from a recorded series, takes it over time, or a record reads itself.
         """
-        return self._expanded(expr, where, ())
+        text = self._expanded(expr, where, ())
+        for selector in selectors(promql.parse(text)):
+            self._refuse_what_is_left(metric_name(selector), where)
+        return text
 
     def _expanded(self, expr: str, where: str, within: tuple[str, ...]) -> str:
         def replaced(token: re.Match[str]) -> str:
             name = token["name"]
+            if token[0].startswith("#"):
+                return ""  # a comment would hide what comes behind it now
             if name not in self._records or _GROUPING.search(expr[: token.start()]):
                 return token[0]
             if _SELECTS.match(expr, token.end()):
-                raise QueryError(
-                    f"{where}: {name!r} is a recorded series, and a rule for Grafana holds what it stands for: "
-                    "select by label, range or offset inside of its definition"
-                )
+                self._refuse_what_is_left(name, where)
             return f"({self._definition(name, within)})"
 
-        return _TOKEN.sub(replaced, expr)
+        return _TOKEN.sub(replaced, expr).rstrip()
+
+    def _refuse_what_is_left(self, name: str | None, where: str) -> None:
+        if name in self._records:
+            raise QueryError(
+                f"{where}: {name!r} is a recorded series, and a rule for Grafana holds what it stands for: "
+                "name it alone, and select by label, range or offset inside of its definition"
+            )
 
     def _definition(self, name: str, within: tuple[str, ...]) -> str:
         """Return what one name stands for: all that is recorded under it."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from otel_monitoring.exceptions import ExtraMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
     from otel_monitoring.grafana.connection import Connection
 
@@ -31,6 +32,7 @@ class Response(Protocol):
 class Session(Protocol):
     """The HTTP session of grafana-client's asynchronous API."""
 
+    headers: MutableMapping[str, str]
     hooks: dict[str, list[Any]]
     max_redirects: int
 
@@ -191,11 +193,12 @@ def require_library() -> None:
         ExtraMissingError: it is not installed.
     """
     with warnings.catch_warnings():
-        # What Python thinks of their code, when it compiles and runs it for the first time, is no affair of our users.
+        # Older versions hold an index that Python warns of when it compiles it, and what else
+        # they do that gets old is no affair of our users.
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            import grafana_client.api  # noqa: F401 (imported for what it warns of)
+            import_module("grafana_client.api")
         except ModuleNotFoundError as missing:
             absent = missing.name
         else:
@@ -225,5 +228,4 @@ def open_api(connection: Connection) -> Api:
         verify=connection.verify,
         timeout=connection.timeout_seconds,
         user_agent="otel-monitoring",
-        organization_id=connection.organization_id,
     )

@@ -66,7 +66,6 @@ def failure_of(reply: Reply, what: str, connection: Connection) -> GrafanaError:
         connection: whom was asked.
     """
     reason = connection.hide(_reason(reply.body))[:LONGEST_REASON]
-    what = connection.hide(what)
     if 300 <= reply.status < 400:  # noqa: PLR2004 (HTTP's redirects)
         return _redirected(reply, what, connection)
     if not reply.is_json and reply.status < 500 and reply.status != 429 and _is_page(reply.body):  # noqa: PLR2004 (HTTP's statuses)

@@ -36,7 +36,7 @@ def rule_file(
             "name": group.name,
             "interval": f"{group.interval_seconds}s",
             "rules": [
-                _alert(rule, grafana_url, keep_firing_for) if isinstance(rule, Alert) else _record(rule)
+                _alert(rule, grafana_url, keep_firing_for=keep_firing_for) if isinstance(rule, Alert) else _record(rule)
                 for rule in group.rules
             ],
         }
@@ -45,7 +45,7 @@ def rule_file(
     return yaml_text({"groups": written}, heading=heading)
 
 
-def _alert(alert: Alert, grafana_url: str, keep_firing_for: bool) -> dict[str, object]:  # noqa: FBT001 (handed on)
+def _alert(alert: Alert, grafana_url: str, *, keep_firing_for: bool) -> dict[str, object]:
     rule: dict[str, object] = {"alert": alert.name, "expr": alert.expr, "for": alert.hold}
     if keep_firing_for and alert.keep_firing_for is not None:
         rule["keep_firing_for"] = alert.keep_firing_for

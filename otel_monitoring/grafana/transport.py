@@ -150,9 +150,11 @@ class Transport:
             async with asyncio.timeout(self.connection.timeout_seconds):
                 reply.body = await action(self._api)
         except TimeoutError:
-            # The reply may still come, on a connection that nobody else shall wait on.
-            self._api = self._opened()
+            self._leave_connections()
             return reply, self._timed_out(what)
+        except asyncio.CancelledError:
+            self._leave_connections()
+            raise
         except GrafanaException as error:
             reply.body = error.response
             reply.status = reply.status or error.status_code
@@ -163,12 +165,19 @@ class Transport:
             return reply, self._misfit(reply, what)
         return reply, self._failure(reply, broken, what)
 
+    def _leave_connections(self) -> None:
+        """Go on with new ones: a reply may still come on the old, for which the next request would take it."""
+        self._api = self._opened()
+
     def _opened(self) -> Api:
         api = open_api(self.connection)
         session = api.client.s
         session.hooks["response"] = [_hear]
         # Following one would turn a POST into a GET, which then "succeeds".
         session.max_redirects = 0
+        if self.connection.organization_id is not None:
+            # grafana-client has an argument for it, which the asynchronous API of its older versions forgets.
+            session.headers["X-Grafana-Org-Id"] = str(self.connection.organization_id)
         self._all_opened.append(api)
         return api
 

@@ -49,7 +49,8 @@ class Clients:
             module = sys.modules.get(name)
             if module is not None and isinstance(client, _classes_of(name, module)):
                 if client not in self._objects:
-                    self._objects[client] = self._hook_object(name, module, client)
+                    with self._calls.incidents.contained(f"hooking a client of {name}"):
+                        self._objects[client] = self._hook_object(name, module, client)
                 return True
         return False
 
@@ -99,13 +100,15 @@ class Clients:
             yield "send", around_session_send(self._calls)
 
     def _hook_ends(self, name: str) -> None:
-        if name not in {"requests", "urllib3"}:
+        if name not in {"requests", "urllib3", "niquests"}:
             return
-        from otel_monitoring.instrument.clients_urllib3 import around_end
+        from otel_monitoring.instrument.clients_urllib3 import methods_of_answers
 
-        owner = import_module("urllib3").HTTPResponse
-        if owner not in self._classes:
-            self._classes[owner] = [replace_method(owner, method, around_end) for method in ("release_conn", "close")]
+        # niquests stands on a successor of urllib3, which may or may not be in its place.
+        module = import_module("niquests.packages").urllib3 if name == "niquests" else import_module("urllib3")
+        for owner, methods in methods_of_answers(module):
+            if owner not in self._classes:
+                self._classes[owner] = [replace_method(owner, method, around) for method, around in methods.items()]
 
 
 def _classes_of(name: str, module: ModuleType) -> tuple[type, ...]:

@@ -10,13 +10,14 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aiohttp import ClientConnectionError, TraceConfig
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp import (
         ClientResponse,
         ClientSession,
-        TraceConfig,
         TraceRequestEndParams,
         TraceRequestExceptionParams,
         TraceRequestStartParams,
@@ -39,7 +40,6 @@ class _Context(Protocol):
 
 def tracing(calls: Calls) -> TraceConfig:
     """Return aiohttp's configuration of a tracing that records calls."""
-    from aiohttp import TraceConfig
 
     async def start(_session: ClientSession, context: _Context, params: TraceRequestStartParams) -> None:
         context.call = None
@@ -108,8 +108,6 @@ class _Body:
         self._call.end()
 
     def __del__(self) -> None:
-        from aiohttp import ClientConnectionError
-
         answer = self._answer()
         error = None if answer is None else answer.content.exception()
         # Exactly this class is what aiohttp sets where the application closes an answer.

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from otel_monitoring.instrument.sending import recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import ModuleType
 
     from otel_monitoring.instrument.calls import Call, Calls
     from otel_monitoring.instrument.sending import Around, Sent
@@ -69,7 +70,18 @@ def around_urlopen(calls: Calls) -> Around:
     return recording(calls, _host_of_pool, _follow_pool)
 
 
-def around_end(function: Callable[..., Any]) -> Callable[..., Any]:
+def methods_of_answers(module: ModuleType) -> Iterator[tuple[type, Mapping[str, Around]]]:
+    """Go through the classes of a urllib3's answers, with what is to be made of their methods.
+
+    Args:
+        module: ``urllib3``, or its successor under whatever name, whose answers may be awaited too.
+    """
+    yield module.HTTPResponse, {"release_conn": _around_end, "close": _around_end}
+    if hasattr(module, "AsyncHTTPResponse"):
+        yield module.AsyncHTTPResponse, {"read": _around_read, "close": _around_close}
+
+
+def _around_end(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a ``release_conn`` or ``close`` of urllib3's answers that ends the call of the answer."""
 
     @functools.wraps(function)
@@ -85,6 +97,41 @@ def around_end(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(answer, *arguments, **options)
         finally:
             followed.call.end()
+
+    return measured
+
+
+def _around_read(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a ``read`` that is awaited, and ends the call of the answer where nothing is left or it breaks off."""
+
+    @functools.wraps(function)
+    async def measured(answer: object, *arguments: object, **options: object) -> object:
+        followed: _Followed | None = vars(answer).get(_FOLLOWED)
+        if followed is None:
+            return await function(answer, *arguments, **options)
+        try:
+            piece = await function(answer, *arguments, **options)
+        except BaseException as error:
+            followed.call.fail(error)
+            raise
+        if not piece:
+            followed.call.end()
+        return piece
+
+    return measured
+
+
+def _around_close(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a ``close`` that is awaited, and ends the call of the answer."""
+
+    @functools.wraps(function)
+    async def measured(answer: object, *arguments: object, **options: object) -> object:
+        followed: _Followed | None = vars(answer).pop(_FOLLOWED, None)
+        try:
+            return await function(answer, *arguments, **options)
+        finally:
+            if followed is not None:
+                followed.call.end()
 
     return measured
 

@@ -5,7 +5,7 @@
 - ``X-RateLimit-Limit``, ``-Remaining``, ``-Reset``, with or without a name behind or between (GitHub, Reddit,
   OpenAI and those who follow it, Kong, RapidAPI, Discord), ``X-Rate-Limit-…`` (X, formerly Twitter).
 - ``anthropic-ratelimit-…`` and ``anthropic-priority-…``.
-- ``Retry-After`` in both forms (RFC 9110, section 10.2.3), with 403, 429 and 503.
+- ``Retry-After`` in both forms (RFC 9110, section 10.2.3), or ``retry-after-ms`` (Azure), with 403, 429 and 503.
 
 A time is a number of seconds to go, seconds or milliseconds since 1970, a duration such as ``6m0s``,
 a date of RFC 3339 or an HTTP date.  Values that are none of what is expected are as if not sent:
@@ -44,7 +44,7 @@ _NAME = re.compile(
     r"(?:(limit|remaining|reset-after|reset|used|resource)(?:-([a-z0-9_-]{1,64}))?"
     r"|([a-z0-9_-]{1,64}?)-(limit|remaining|reset))"
 )
-_WHOLE = frozenset({"ratelimit", "ratelimit-policy", "retry-after"})
+_WHOLE = frozenset({"ratelimit", "ratelimit-policy", "retry-after", "retry-after-ms"})
 _NUMBER = re.compile(r"\s*(-?[0-9]{1,18}(?:\.[0-9]{0,9})?)\s*(?:[,;]|$)")
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|us|µs|ns|[dhms])){1,8}")
 _DURATION_PART = re.compile(r"([0-9.]+)([a-zµ]+)")
@@ -105,14 +105,15 @@ class _Found:
         self._fields: dict[str, dict[str, float]] = {}
         self._resource = DEFAULT_TYPE
         self._retry_after: float | None = None
+        self._retry_after_is_exact = False
 
     def hear(self, limit_type: str, field: str, value: str) -> None:
         """Take one header: what it tells, of which limit, and its value."""
         self._left -= 1
         if self._left < 0:
             return
-        if field == "retry-after":
-            self._retry_after = read_moment(value, self._now)
+        if field in {"retry-after", "retry-after-ms"}:
+            self._hear_retry_after(value, milliseconds=field.endswith("-ms"))
         elif field == "ratelimit":
             self._hear_ietf(value, {"r": "remaining", "t": "reset"})
         elif field == "ratelimit-policy":
@@ -141,6 +142,13 @@ class _Found:
         known = reading or Reading(DEFAULT_TYPE)
         # Without a time at which it ends, nothing would ever say that calls are taken again.
         return known if self._retry_after is None else known._replace(remaining=0.0, reset=self._retry_after)
+
+    def _hear_retry_after(self, value: str, *, milliseconds: bool) -> None:
+        moment = read_moment(f"{value.strip()}ms" if milliseconds else value, self._now)
+        # The more exact one of two wins, whichever comes first.
+        if moment is not None and not self._retry_after_is_exact:
+            self._retry_after = moment
+            self._retry_after_is_exact = milliseconds
 
     def _rename(self, resource: str) -> None:
         if DEFAULT_TYPE in self._fields:

@@ -10,32 +10,24 @@ Generators and async generators are measured as streams: see ``streams``.
 
 from __future__ import annotations
 
-import functools
 import inspect
-from bisect import bisect_left
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from otel_monitoring.catalogue.objective import Objectives
-from otel_monitoring.instrument.recorder import BOUNDS, Recorder, ReportError, Run
+from otel_monitoring.instrument.functions import measured
+from otel_monitoring.instrument.recorder import Recorder, ReportError, Run
 from otel_monitoring.instrument.spans import Role, Spans, current_frame
-from otel_monitoring.instrument.streams import measured_async_generator, measured_generator
-from otel_monitoring.metrics.series import DETACHED, MISFITS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from otel_monitoring.catalogue.objective import Objective
     from otel_monitoring.metrics import Registry
-    from otel_monitoring.metrics.pages import Slots
 
-SHORTEST = BOUNDS[0]
 ABOVE_A_FUNCTION = 'put the decorator above a function, as in @monitoring.operation("score", component="scorer")'
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Decorated = TypeVar(
     "Decorated", bound="Callable[..., Any] | property | staticmethod[..., Any] | classmethod[Any, ..., Any]"
 )
@@ -164,7 +156,7 @@ class Operation:
             return type(function)(self(function.__func__))
         _refuse_what_is_no_function(function)
         own_name = getattr(function, "__name__", type(function).__name__)
-        return _measured(function, self._recorder(self._name or own_name))
+        return measured(function, self._recorder(self._name or own_name))
 
     def __enter__(self) -> Self:
         """Begin the operation.
@@ -199,118 +191,6 @@ class Operation:
         return self._entered.pop() if self._entered else None
 
 
-def _measured(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
-    kind = _code_of(function)
-    if inspect.iscoroutinefunction(kind):
-        return _measured_coroutine(function, recorder)
-    if inspect.isgeneratorfunction(kind):
-        return measured_generator(function, recorder)
-    if inspect.isasyncgenfunction(kind):
-        return measured_async_generator(function, recorder)
-    return _measured_function(function, recorder)
-
-
-def _code_of(function: Callable[..., object]) -> Callable[..., object]:
-    """Return what says of which kind a function is: of an object that is called as one, its method."""
-    if inspect.isroutine(function) or isinstance(function, functools.partial):
-        return function
-    method: Callable[..., object] = type(function).__call__
-    return method
-
-
 def _refuse_what_is_no_function(function: object) -> None:
     if not callable(function) or inspect.isclass(function):
         raise TypeError(f"{function!r} is no function: {ABOVE_A_FUNCTION}")
-
-
-def _measured_function(function: Callable[P, R], recorder: Recorder) -> Callable[P, R]:
-    local, registry, spans = recorder.local, recorder.registry, recorder.spans
-    # The recorder's slots again, as variables of this closure: attributes would cost a twentieth more.
-    base = total = success = running = last = last_value = top = DETACHED
-
-    def begin() -> Slots:
-        nonlocal base, total, success, running, last, last_value, top
-        recorder.begin()
-        total, success, running, last = recorder.places or (DETACHED,) * 4
-        last_value = last + 1
-        # These two come last, and go first: as long as one is DETACHED a call goes the long way.
-        top = recorder.top
-        base = total + 1
-        return getattr(local, "slots", [])
-
-    def displace() -> None:
-        nonlocal base, top
-        base = top = DETACHED
-
-    @functools.wraps(function)
-    def measured(*args: P.args, **kwargs: P.kwargs) -> R:
-        started = perf_counter()
-        if started >= spans.look_at and (frame := recorder.open_frame()) is not None:
-            with Run(recorder, frame):
-                return function(*args, **kwargs)
-        try:
-            slots = local.slots
-            slots[top]  # raises where this thread's page is too short
-            slots[running] += 1.0
-        except MISFITS:
-            slots = begin()
-            started = perf_counter()
-        try:
-            result = function(*args, **kwargs)
-        except BaseException as error:
-            recorder.fail(perf_counter() - started, error)
-            raise
-        ended = perf_counter()
-        took = ended - started
-        try:
-            slots[base if took <= SHORTEST else base + bisect_left(BOUNDS, took)] += 1
-            slots[total] += took
-            slots[success] += 1.0
-            slots[running] -= 1.0
-            slots[last_value] = ended + registry.clock_offset
-            slots[last] = ended
-        except MISFITS:
-            recorder.end(took, "success")
-        return result
-
-    recorder.watch(displace)
-    return measured
-
-
-def _measured_coroutine(function: Callable[P, Awaitable[R]], recorder: Recorder) -> Callable[P, Awaitable[R]]:
-    local, registry, spans = recorder.local, recorder.registry, recorder.spans
-
-    @functools.wraps(function)
-    async def measured(*args: P.args, **kwargs: P.kwargs) -> R:
-        started = perf_counter()
-        if started >= spans.look_at and (frame := recorder.open_frame()) is not None:
-            with Run(recorder, frame):
-                return await function(*args, **kwargs)
-        try:
-            slots = local.slots
-            slots[recorder.top]  # raises where this thread's page is too short
-            slots[recorder.running] += 1.0
-        except MISFITS:
-            recorder.begin()
-            started = perf_counter()
-        try:
-            result = await function(*args, **kwargs)
-        except BaseException as error:
-            recorder.fail(perf_counter() - started, error)
-            raise
-        ended = perf_counter()
-        took = ended - started
-        try:
-            slots = local.slots  # after a wait it may be another thread
-            total, success, running, last = recorder.places
-            slots[total + 1 + (bisect_left(BOUNDS, took) if took > SHORTEST else 0)] += 1
-            slots[total] += took
-            slots[success] += 1.0
-            slots[running] -= 1.0
-            slots[last + 1] = ended + registry.clock_offset
-            slots[last] = ended
-        except MISFITS:
-            recorder.end(took, "success")
-        return result
-
-    return measured

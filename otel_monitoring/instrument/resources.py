@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import psutil
+
 from otel_monitoring.catalogue.shipped import CPU_USAGE, MEMORY_LIMIT, MEMORY_USAGE
 
 if TYPE_CHECKING:
@@ -80,8 +82,6 @@ class ResourceFigures:
 
     def read(self) -> None:
         """Set the figures to what they are now."""
-        import psutil
-
         if os.getpid() != self._pid:
             self._begin()
         limits = self._current_limits()
@@ -120,8 +120,6 @@ def read_limits(root: Path) -> Limits:
         root: where the file systems ``proc`` and ``sys`` are; without control groups there
             the machine's memory and the CPUs given to the process count.
     """
-    import psutil
-
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = [number for folder in _groups(root, "memory") for number in _memory_limits(folder)]
     quotas = [number for folder in _groups(root, "cpu") for number in _cpu_quotas(folder)]

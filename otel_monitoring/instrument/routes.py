@@ -43,6 +43,7 @@ class Leaf:
         path: matches the paths of this route.
         methods: those that it takes; none says all.
         hosts: the host routes that it is below of.
+        protocol: ``http`` or ``websocket``; none says both.
     """
 
     template: str
@@ -50,10 +51,20 @@ class Leaf:
     path: re.Pattern[str]
     methods: frozenset[str] = frozenset()
     hosts: tuple[Any, ...] = ()
+    protocol: str = ""
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether requests of any path come together here."""
+        return is_vague(self.template)
 
     def is_at(self, path: str, scope: Mapping[str, Any]) -> bool:
-        """Tell whether the path, and the host, are this route's, whatever the method."""
-        return self.path.fullmatch(path) is not None and all(host.matches(scope)[0].value for host in self.hosts)
+        """Tell whether the path, the protocol and the host are this route's, whatever the method."""
+        return (
+            self.path.fullmatch(path) is not None
+            and self.protocol in ("", scope["type"])
+            and all(host.matches(scope)[0].value for host in self.hosts)
+        )
 
     def takes(self, method: str) -> bool:
         """Tell whether this route answers requests of that method."""
@@ -127,6 +138,11 @@ class RouteTemplates:
         self._by_endpoint = table
 
 
+def is_vague(template: str) -> bool:
+    """Tell whether requests of any path come together under a template."""
+    return template == UNMATCHED or template.endswith("/*")
+
+
 def path_below(path: str, root_path: str) -> str:
     """Return a request's path as seen from where the application is mounted.
 
@@ -158,7 +174,8 @@ def routes_of(app: object) -> Sequence[object] | None:
 def _first(leaves: Iterable[Leaf], path: str, scope: Mapping[str, Any]) -> Leaf | None:
     """Return the route that a router would choose: the first that fits, one with another method at need."""
     fitting = [leaf for leaf in leaves if leaf.is_at(path, scope)]
-    return next((leaf for leaf in fitting if leaf.takes(scope["method"])), fitting[0] if fitting else None)
+    method = scope.get("method", "")
+    return next((leaf for leaf in fitting if leaf.takes(method)), fitting[0] if fitting else None)
 
 
 def _leaves_of(app: object, prefix: str, hosts: tuple[Any, ...], depth: int = 0) -> Iterator[Leaf]:
@@ -168,7 +185,7 @@ def _leaves_of(app: object, prefix: str, hosts: tuple[Any, ...], depth: int = 0)
         template, path = _compiled(prefix)
         yield Leaf(f"{template}/*", app, re.compile(f"{path}(?:/.*)?", re.DOTALL), hosts=hosts)
         return
-    from starlette.routing import Host, Mount, Route
+    from starlette.routing import Host, Mount, Route, WebSocketRoute
 
     for context in _included(routes):
         kind = getattr(context, "original_route", context)
@@ -176,7 +193,10 @@ def _leaves_of(app: object, prefix: str, hosts: tuple[Any, ...], depth: int = 0)
         route = getattr(context, "starlette_route", None) or context
         if isinstance(kind, Route):
             template, path = _compiled(prefix + route.path)
-            yield Leaf(template, route.endpoint, re.compile(path), frozenset(route.methods or ()), hosts)
+            yield Leaf(template, route.endpoint, re.compile(path), frozenset(route.methods or ()), hosts, "http")
+        elif isinstance(kind, WebSocketRoute):
+            template, path = _compiled(prefix + route.path)
+            yield Leaf(template, route.endpoint, re.compile(path), hosts=hosts, protocol="websocket")
         elif isinstance(kind, Mount) and depth < _MOUNTS:
             yield from _leaves_of(route.app, prefix + route.path, hosts, depth + 1)
         elif isinstance(kind, Host) and depth < _MOUNTS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
+from importlib import import_module
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -82,25 +83,33 @@ class Spans:
         enabled: whether spans are started at all.
 
     Attributes:
+        incidents: the same.
         look_at: before this time, as ``time.perf_counter`` tells it, ``open`` gives nothing.
     """
 
     def __init__(self, incidents: Incidents, provider: TracerProvider | None = None, *, enabled: bool = True) -> None:
         self.look_at = -INFINITY if enabled else INFINITY
-        self._incidents = incidents
+        self.incidents = incidents
         self._provider = provider
         self._tracer: Tracer | None = None
+        if enabled and "opentelemetry.trace" in sys.modules:
+            # Not with the first span: a child that is forked meanwhile would wait for it for ever.
+            import_module("otel_monitoring.instrument.frame")
 
     def open(self, start: SpanStart) -> Frame | None:
         """Start a span below the current one; None where tracing is not configured."""
-        tracer = self._tracer or self._look()
+        tracer = self.tracer()
         if tracer is None:
             return None
         from otel_monitoring.instrument.frame import Frame
 
-        with self._incidents.contained("starting a span"):
+        with self.incidents.contained("starting a span"):
             return Frame(tracer.start_span(start.name, attributes=start.attributes), takes_tokens=start.takes_tokens)
         return None
+
+    def tracer(self) -> Tracer | None:
+        """Return the application's tracer; None where tracing is not configured."""
+        return self._tracer or self._look()
 
     def _look(self) -> Tracer | None:
         """Return the application's tracer, if there is one by now."""
@@ -109,7 +118,7 @@ class Spans:
             return None
         self.look_at = now + LOOK_SECONDS
         if "opentelemetry.trace" in sys.modules:
-            with self._incidents.contained("finding the tracer"):
+            with self.incidents.contained("finding the tracer"):
                 from opentelemetry import trace
 
                 provider = self._provider or trace.get_tracer_provider()

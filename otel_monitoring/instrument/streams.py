@@ -26,10 +26,11 @@ P = ParamSpec("P")
 class _Stream:
     """Records one run of a stream, and is entered for each step of it: then its span is the current one."""
 
-    __slots__ = ("_first_item", "_items", "_recorder", "_started", "_waiting", "frame")
+    __slots__ = ("_contained", "_first_item", "_items", "_recorder", "_started", "_waiting", "frame")
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._contained = recorder.registry.incidents.contained("counting an item of a stream")
         labels = recorder.labels
         self._first_item = recorder.registry.histogram(STREAM_FIRST_ITEM).labels(**labels)
         self._items = recorder.registry.counter(STREAM_ITEMS).labels(**labels)
@@ -50,10 +51,11 @@ class _Stream:
 
     def give(self) -> None:
         """Count an item."""
-        if self._waiting:
-            self._waiting = False
-            self._first_item.record(perf_counter() - self._started)
-        self._items.add()
+        with self._contained:
+            if self._waiting:
+                self._waiting = False
+                self._first_item.record(perf_counter() - self._started)
+            self._items.add()
 
     def end(self, error: BaseException | None) -> None:
         """Count the stream out."""
@@ -73,12 +75,12 @@ class _Watched:
     ``send``, ``throw`` and ``close`` are what PEP 380 asks of whom it delegates to.
     """
 
-    __slots__ = ("_generator", "_give", "close")
+    __slots__ = ("_generator", "_give", "closed_with")
 
     def __init__(self, generator: Generator[Any, Any, Any], give: Callable[[], None]) -> None:
         self._generator = generator
         self._give = give
-        self.close = generator.close
+        self.closed_with: object = None
 
     def __iter__(self) -> _Watched:
         return self
@@ -98,17 +100,19 @@ class _Watched:
         self._give()
         return item
 
+    def close(self) -> None:
+        # From Python 3.13 on it returns what the generator does; before, it has nothing to return.
+        self.closed_with = self._generator.close()  # type: ignore[func-returns-value]
+
 
 class _WatchedInSpan(_Watched):
     """The same, of a stream that has a span."""
 
-    __slots__ = ("_close", "_stream")
+    __slots__ = ("_stream",)
 
     def __init__(self, generator: Generator[Any, Any, Any], stream: _Stream) -> None:
         super().__init__(generator, stream.give)
         self._stream = stream
-        self._close = generator.close
-        self.close = self._close_in_span
 
     def __next__(self) -> object:
         with self._stream:
@@ -122,9 +126,9 @@ class _WatchedInSpan(_Watched):
         with self._stream:
             return super().throw(*error)
 
-    def _close_in_span(self) -> None:
+    def close(self) -> None:
         with self._stream:
-            self._close()
+            super().close()
 
 
 def measured_generator(
@@ -136,10 +140,13 @@ def measured_generator(
     def measured(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
         stream = _Stream(recorder)
+        watched = _watched(generator, stream)
         try:
-            result = yield from _watched(generator, stream)
+            result = yield from watched
         except BaseException as error:
             stream.end(error)
+            if watched.closed_with is not None:
+                return watched.closed_with
             raise
         stream.end(None)
         return result

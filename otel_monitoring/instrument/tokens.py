@@ -1,11 +1,11 @@
-"""What calls to models used, as the caller reports it."""
+"""What calls to models used and how long they took, as the caller reports it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import gen_ai
-from otel_monitoring.catalogue.shipped import GEN_AI_TOKEN_USAGE
+from otel_monitoring.catalogue.shipped import GEN_AI_OPERATION_DURATION, GEN_AI_TOKEN_USAGE
 from otel_monitoring.instrument.spans import current_frame
 
 if TYPE_CHECKING:
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class Tokens:
-    """Records the tokens of calls to models, and adds them to the span of the agent or tool that made them."""
+    """Records calls to models, and adds their tokens to the span of the agent or tool that made them."""
 
     def __init__(self, registry: Registry) -> None:
         self._incidents = registry.incidents
         self._usage = registry.histogram(GEN_AI_TOKEN_USAGE)
+        self._duration = registry.histogram(GEN_AI_OPERATION_DURATION)
 
     def record(
         self,
@@ -27,6 +28,8 @@ class Tokens:
         *,
         provider: str,
         operation: str,
+        duration_seconds: float | None = None,
+        error_type: str = "",
     ) -> None:
         """Record one call; a number that is None is not known.
 
@@ -36,11 +39,15 @@ class Tokens:
             output_tokens: of the answer.
             provider: who runs the model; empty where it is not known.
             operation: what was asked of it, such as ``chat``.
+            duration_seconds: of the call, to the end of its answer.
+            error_type: how the call failed; empty where it did not.
         """
         labels = {gen_ai.OPERATION_NAME: operation, gen_ai.PROVIDER_NAME: provider, gen_ai.REQUEST_MODEL: model}
         for kind, count in (("input", input_tokens), ("output", output_tokens)):
             if count is not None:
                 self._usage.record(count, {**labels, gen_ai.TOKEN_TYPE: kind})
+        if duration_seconds is not None:
+            self._duration.record(duration_seconds, {**labels, gen_ai.ERROR_TYPE: error_type})
         frame = current_frame()
         if frame is not None and frame.agent is not None:
             with self._incidents.contained("adding tokens to a span"):

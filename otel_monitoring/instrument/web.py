@@ -1,32 +1,37 @@
 """ASGI middleware: how many requests, how long they take, how they end.
 
-Each HTTP request gives one value of ``request_duration_seconds{endpoint, method}`` and one
-count of ``http_requests_total{endpoint, method, status}``:
-
-- The duration runs from the arrival of the request to the moment at which the last piece of
-  the body was handed to the server: a stream counts to its end, a background task does not.
-- ``status`` is the class of the status sent.  An exception that leaves the application before
-  the response is complete counts as 5xx, also where a status was sent already, and so does an
-  application that sends nothing.  A client that leaves before a status was sent, and a request
-  that is cancelled, count as 4xx (as nginx's 499): nothing was wrong with the service.
-- ``method`` is one of the nine of HTTP, or ``_OTHER`` as OpenTelemetry names the rest.
-- ``endpoint`` is the route's template: see ``routes``.
+What counts as what is said in ``requests``; websockets are in ``websockets``.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from otel_monitoring.catalogue.shipped import HTTP_REQUESTS, REQUEST_DURATION
-from otel_monitoring.instrument.routes import RouteTemplates
+from otel_monitoring.instrument.identity import RequestLogs
+from otel_monitoring.instrument.requests import (
+    CLIENT_CLOSED_REQUEST,
+    KEPT_AT_MOST,
+    NOWHERE,
+    SERVER_ERROR,
+    Bound,
+    Excluded,
+    RequestSeries,
+    comes_of,
+    is_failure,
+    known_method,
+)
+from otel_monitoring.instrument.routes import UNMATCHED, RouteTemplates, path_below
+from otel_monitoring.instrument.spans import Spans
+from otel_monitoring.instrument.websockets import Websockets
 from otel_monitoring.metrics.series import MISFITS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
+    from otel_monitoring.instrument.requests import Watch
     from otel_monitoring.instrument.routes import Leaf
     from otel_monitoring.metrics import Registry
 
@@ -36,23 +41,23 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
-OTHER_METHOD = "_OTHER"
-
-SERVER_ERROR = 500
-CLIENT_CLOSED_REQUEST = 499
-
 _BODY = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
-_COUNTED = "otel_monitoring.counted"
-_STATUS_CLASSES = range(1, 6)
-_KEPT_AT_MOST = 10_000
 
 
-class ReportError(Protocol):
-    """Takes an exception that no one in the application handled."""
+def counted_key(registry: Registry) -> str:
+    """Return where a scope says which middleware counts it for a registry, and its root path at that moment."""
+    return f"otel_monitoring.counted.{id(registry)}"
 
-    def __call__(self, error: Exception, *, endpoint: str, method: str) -> None:
-        """Report the exception of one request, given by its route's template and its method."""
+
+class Templates(Protocol):
+    """Finds the route of a request."""
+
+    def only(self, endpoint: object) -> Leaf | None:
+        """Return the route of an endpoint; None where it has none, or several that differ."""
+        ...
+
+    def search(self, scope: Mapping[str, Any], root_path: str) -> Leaf:
+        """Return the route that a request belongs to."""
         ...
 
 
@@ -71,69 +76,73 @@ class Uncounted:
         await self.app(scope, receive, send)
 
 
-class _Bound(NamedTuple):
-    """Where the requests of one endpoint, method and status go; it keeps the endpoint alive, and its id taken."""
-
-    record: Callable[[float], None]
-    add: Callable[[], None]
-    endpoint: object
-
-
-def _forget_duration(_seconds: float) -> None:
-    pass
-
-
-def _forget_count() -> None:
-    pass
-
-
-_NOWHERE = _Bound(_forget_duration, _forget_count, None)
-
-
 class RequestMetrics:
-    """ASGI middleware that records every HTTP request; others pass untouched.
+    """ASGI middleware that records every HTTP request and every websocket; lifespans pass untouched.
 
     A request that passes several of these, as in mounted applications, is counted by the
-    outermost of each registry.
+    outermost of each registry; what it cannot look into it asks those inside for.
 
     Args:
         app: the application, or the next middleware.
-        registry: where the metrics are recorded.
-        report: told of each exception that leaves the application, once, before it goes on
-            its way unchanged; not of clients that left.
-        excluded: templates of endpoints that are not recorded, such as ``/health``.
+        watch: what is recorded where; an exception that leaves the application is reported
+            before it goes on its way unchanged.
         templates: finds the endpoint of a request; left out, the routes of ``app`` are read.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        registry: Registry,
-        report: ReportError | None = None,
-        excluded: Collection[str] = (),
-        templates: RouteTemplates | None = None,
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, watch: Watch, templates: Templates | None = None) -> None:
         self.app = app
-        self._registry = registry
-        self._report = report
-        self._excluded = frozenset(excluded)
+        self._incidents = watch.registry.incidents
+        self._counted = counted_key(watch.registry)
+        self._inside = f"{self._counted}.inside"
+        self._report = watch.report
+        self._excluded = Excluded(watch.excluded)
         self._templates = RouteTemplates(app) if templates is None else templates
-        self._duration = registry.histogram(REQUEST_DURATION)
-        self._requests = registry.counter(HTTP_REQUESTS)
-        self._bound: dict[tuple[int, str, int], _Bound] = {}
+        self._series = RequestSeries(watch.registry)
+        self._bound: dict[tuple[int, str, int], Bound] = {}
+        websockets = Websockets(app, watch.registry, find=self._counted_as, tell=self.tell)
+        self._answers = {"http": self._answer, "websocket": websockets.__call__}
+        self._logs = None
+        if watch.logs is not None:
+            self._logs = RequestLogs(watch.logs, watch, Spans(watch.registry.incidents))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request, connection or lifespan on."""
-        if scope["type"] != "http" or scope.get(_COUNTED) is self._registry:
+        answer = self._answers.get(scope["type"])
+        if answer is None or self._counted in scope:
+            scope[self._inside] = self
             await self.app(scope, receive, send)
             return
+        scope[self._counted] = self, scope.get("root_path", "")
+        logs = self._logs
+        if logs is None:
+            await answer(scope, receive, send)
+            return
+        bound = logs.bind_asgi(scope)
+        try:
+            await answer(scope, receive, send)
+        finally:
+            if bound is not None:
+                logs.unbind(bound)
+
+    def tell(self, error: BaseException, scope: Scope, root_path: str) -> None:
+        """Report an exception that the application did not handle."""
+        with self._incidents.contained("reporting an unhandled exception"):
+            if self._report is not None and isinstance(error, Exception):
+                leaf, _ = self._leaf(scope, root_path)
+                self._report(error, endpoint=leaf.template, method=known_method(scope.get("method", "GET")))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
-        scope[_COUNTED] = self._registry
         root_path = scope.get("root_path", "")
         status = 0
-        ended = False
+        ended = left = False
         refused: BaseException | None = None
+
+        async def watched_receive() -> Message:
+            nonlocal left
+            message = await receive()
+            left = left or message["type"] == "http.disconnect"
+            return message
 
         async def watched_send(message: Message) -> None:
             nonlocal status, ended, refused
@@ -150,18 +159,19 @@ class RequestMetrics:
                 self._finish(scope, root_path, status, seconds=perf_counter() - started)
 
         try:
-            await self.app(scope, receive, watched_send)
+            await self.app(scope, watched_receive, watched_send)
         except BaseException as error:
             # What send itself raises is the server's word that nobody listens any more.
-            failed = error is not refused and _is_failure(error)  # pyright: ignore[reportUnnecessaryComparison]
+            failed = is_failure(error) and not comes_of(error, refused)
             if not ended:
                 status = SERVER_ERROR if failed else status or CLIENT_CLOSED_REQUEST
                 self._finish(scope, root_path, status, seconds=perf_counter() - started)
-            if failed and self._report is not None:
-                self._tell(error, scope, root_path)
+            if failed:
+                self.tell(error, scope, root_path)
             raise
         if not ended:
-            self._finish(scope, root_path, status or SERVER_ERROR, seconds=perf_counter() - started)
+            status = status or (CLIENT_CLOSED_REQUEST if left else SERVER_ERROR)
+            self._finish(scope, root_path, status, seconds=perf_counter() - started)
 
     def _finish(self, scope: Scope, root_path: str, status: int, *, seconds: float) -> None:
         try:
@@ -171,46 +181,40 @@ class RequestMetrics:
         record(seconds)
         add()
 
-    def _bind(self, scope: Scope, root_path: str, status: int) -> _Bound:
-        with self._registry.incidents.contained("finding the series of a request"):
+    def _bind(self, scope: Scope, root_path: str, status: int) -> Bound:
+        with self._incidents.contained("finding the series of a request"):
             leaf, fixed = self._leaf(scope, root_path)
-            if leaf.template in self._excluded or isinstance(leaf.endpoint, Uncounted):
-                return _NOWHERE
-            method = _known_method(scope)
-            duration = self._duration.labels(endpoint=leaf.template, method=method)
-            requests = self._requests.labels(endpoint=leaf.template, method=method, status=_status_class(status))
-            bound = _Bound(duration.record, requests.add, leaf.endpoint)
-            # Series beyond the budget are asked for each time, so that each measurement counts as overflow.
-            within_budget = duration.labels is not None and requests.labels is not None
-            if fixed and within_budget and method != OTHER_METHOD and len(self._bound) < _KEPT_AT_MOST:
-                self._bound[id(leaf.endpoint), method, status] = bound
+            if self._is_excluded(leaf, scope, root_path):
+                return NOWHERE
+            bound, keep = self._series.of(leaf.template, scope["method"], status, endpoint=leaf.endpoint)
+            if fixed and keep and len(self._bound) < KEPT_AT_MOST:
+                self._bound[id(leaf.endpoint), scope["method"], status] = bound
             return bound
-        return _NOWHERE
+        return NOWHERE
 
     def _leaf(self, scope: Scope, root_path: str) -> tuple[Leaf, bool]:
-        """Return the route, and whether every request to this endpoint belongs to it."""
+        """Return the route, and whether every request to this endpoint belongs to it and counts as this one."""
         leaf = self._templates.only(scope.get("endpoint"))
-        return (self._templates.search(scope, root_path), False) if leaf is None else (leaf, True)
+        fixed = leaf is not None and not (self._excluded and leaf.is_vague)
+        if leaf is None:
+            leaf = self._templates.search(scope, root_path)
+        inside = scope.get(self._inside)
+        if isinstance(inside, RequestMetrics) and leaf.template.endswith("/*"):
+            return inside.leaf_below(leaf, scope), False
+        return leaf, fixed
 
-    def _tell(self, error: BaseException, scope: Scope, root_path: str) -> None:
-        with self._registry.incidents.contained("reporting an unhandled exception"):
-            if self._report is not None and isinstance(error, Exception):
-                leaf, _ = self._leaf(scope, root_path)
-                self._report(error, endpoint=leaf.template, method=_known_method(scope))
+    def leaf_below(self, outer: Leaf, scope: Scope) -> Leaf:
+        """Return the route of a request that came by a mount of an application around this one."""
+        root_path = scope.get("root_path", "")
+        leaf = self._templates.only(scope.get("endpoint")) or self._templates.search(scope, root_path)
+        return outer if leaf.template == UNMATCHED else replace(leaf, template=outer.template[:-2] + leaf.template)
 
+    def _is_excluded(self, leaf: Leaf, scope: Scope, root_path: str) -> bool:
+        if isinstance(leaf.endpoint, Uncounted) or leaf.template in self._excluded:
+            return True
+        return bool(self._excluded) and leaf.is_vague and path_below(scope["path"], root_path) in self._excluded
 
-def _known_method(scope: Scope) -> str:
-    method: str = scope["method"]
-    return method if method in KNOWN_METHODS else OTHER_METHOD
-
-
-def _status_class(status: int) -> str:
-    kind = status // 100
-    # HTTP says to take any other number for a server error (RFC 9110, section 15).
-    return f"{kind}xx" if kind in _STATUS_CLASSES else "5xx"
-
-
-def _is_failure(error: BaseException) -> bool:
-    """Tell whether an exception is the application's fault: not a cancellation, not a client that left."""
-    disconnect = getattr(sys.modules.get("starlette.requests"), "ClientDisconnect", ())
-    return isinstance(error, Exception) and not isinstance(error, disconnect)
+    def _counted_as(self, scope: Scope, root_path: str) -> str | None:
+        """Return the endpoint under which a connection is recorded, None where it is not."""
+        leaf, _ = self._leaf(scope, root_path)
+        return None if self._is_excluded(leaf, scope, root_path) else leaf.template

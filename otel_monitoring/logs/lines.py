@@ -8,6 +8,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+from structlog.contextvars import get_contextvars
 from structlog.processors import format_exc_info
 
 from otel_monitoring.errors.trace import current_span
@@ -70,7 +71,7 @@ class LineFormatter(logging.Formatter):
         if isinstance(message, dict) and "_name" in attributes:  # an application's chain has left it to a formatter
             event = _completed(record, message)
         else:
-            event = _event_of(record, {**_span(), **extra_of(record)})
+            event = _event_of(record, {**get_contextvars(), **_span(), **extra_of(record)})
         scrub_event(event, self._scrubber)
         return self._rendered(event)
 

@@ -25,9 +25,9 @@ class AddTraceContext:
     def __call__(self, logger: object, method_name: str, event_dict: Event) -> Event:  # noqa: ARG002 (structlog's signature)
         """Add the ids, unless the event has brought its own."""
         trace_id, span_id = current_span()
-        if trace_id is not None and "trace_id" not in event_dict:
-            event_dict["trace_id"] = trace_id
-            event_dict["span_id"] = span_id
+        # A web request's trace id may be bound to the context: then the span's is still missing.
+        if trace_id is not None and event_dict.setdefault("trace_id", trace_id) == trace_id:
+            event_dict.setdefault("span_id", span_id)
         return event_dict
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import inspect
-import sys
 import threading
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TextIO, TypeVar, cast, overload
+from typing import TYPE_CHECKING, ClassVar, Literal, TextIO, TypeVar, overload
 
 from opentelemetry import metrics as otel
 
@@ -50,6 +48,7 @@ if TYPE_CHECKING:
     from otel_monitoring.instrument.clients import Clients
     from otel_monitoring.instrument.operation import Operation
     from otel_monitoring.logs.emit import ErrorLog
+    from otel_monitoring.logs.requests import RequestContext
 
 App = TypeVar("App")
 
@@ -105,6 +104,7 @@ class MonitoringService(WithGrafana):
         self._error_log: ErrorLog | None = None
         self._error_store: ErrorStore | None = None
         self._clients: Clients | None = None
+        self._request_context: RequestContext | None = None
         if not self.settings.disabled:
             self._start()
         self._exposition = Exposition(self.registry, self._third_party, created=self.settings.created_timestamps)
@@ -433,8 +433,10 @@ class MonitoringService(WithGrafana):
         *,
         provider: str = "",
         operation: str = "chat",
+        duration_seconds: float | None = None,
+        error_type: str = "",
     ) -> None:
-        """Record the tokens of one call to a model, in the current agent's or tool's span too.
+        """Record the tokens of one call to a model, in the current agent's or tool's span too, and its time.
 
         Args:
             model: as it was asked for, for instance ``claude-sonnet-4-5``.
@@ -442,11 +444,21 @@ class MonitoringService(WithGrafana):
             output: tokens of the answer; None where it is not known.
             provider: who runs the model, for instance ``anthropic``.
             operation: what was asked of it, as OpenTelemetry's conventions name it.
+            duration_seconds: how long the call took, to the end of its answer; None where it is not known.
+            error_type: how it failed, as the class of an exception; empty where it did not.
 
         Raises:
-            MeasurementError: a number is none of tokens; only with ``strict``.
+            MeasurementError: a number is none of tokens, or of seconds; only with ``strict``.
         """
-        self._tokens.record(model, input, output, provider=provider, operation=operation)
+        self._tokens.record(
+            model,
+            input,
+            output,
+            provider=provider,
+            operation=operation,
+            duration_seconds=duration_seconds,
+            error_type=error_type,
+        )
 
     @overload
     def instrument(self, app: None = None) -> None: ...
@@ -463,14 +475,16 @@ class MonitoringService(WithGrafana):
         Of clients: calls by platform and outcome, their durations, and the rate limits that answers tell of.
 
         Args:
-            app: FastAPI, Starlette, or any other ASGI application; a client of httpx2, httpx,
-                requests, aiohttp, urllib3 or niquests.
+            app: a FastAPI, Starlette or Flask application, what Django's ``get_wsgi_application()`` or
+                ``get_asgi_application()`` gives, any other ASGI or WSGI application; or a client of
+                httpx2, httpx, requests, aiohttp, urllib3 or niquests.
             metrics_path: where the application shall show the metrics, such as ``/metrics``.
-            excluded: route templates that are not measured, such as ``/health``.
+            excluded: route templates that are not measured, such as ``/health``; where no route is
+                known, paths.
 
         Returns:
-            The application to serve: the same object for FastAPI, Starlette and clients,
-            another one around it for other ASGI applications.
+            The application to serve: the same object for FastAPI, Starlette, Flask and clients,
+            another one around it for the rest.
 
         Raises:
             ConfigurationError: the application runs already, or has a route of that path.
@@ -487,27 +501,29 @@ class MonitoringService(WithGrafana):
 
     def _instrument_application(self, app: App, metrics_path: str | None, excluded: Collection[str]) -> App:
         from otel_monitoring.export.asgi import MetricsApp
-        from otel_monitoring.instrument.fastapi import instrument_app, wrap_asgi
+        from otel_monitoring.export.wsgi import metrics_wsgi
+        from otel_monitoring.instrument.applications import watch_application
+        from otel_monitoring.instrument.requests import Watch
+        from otel_monitoring.logs.requests import RequestContext
 
-        arguments: dict[str, Any] = {
-            "registry": self.registry,
-            "report": self._report_request,
-            "metrics_path": metrics_path,
-            "metrics_app": MetricsApp(self.exposition),
-            "excluded": excluded,
-            "untraced": self.settings.untraced_urls or "",
-        }
-        starlette = getattr(sys.modules.get("starlette.applications"), "Starlette", ())
-        if isinstance(app, starlette):
-            instrument_app(cast("Any", app), **arguments)
-            if self._third_party is not None:
-                # New releases of FastAPI measure requests themselves, as soon as there is a MeterProvider.
-                self._third_party.leave_to_us("fastapi")
-            return app
-        if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):  # noqa: B004
-            wrapped: App = wrap_asgi(app, **arguments)  # type: ignore[arg-type, assignment]
-            return wrapped
-        raise TypeError(f"instrument() takes an ASGI application or an HTTP client, and {app!r} is none that is known")
+        if self._request_context is None:
+            self._request_context = RequestContext()
+        watch = Watch(
+            registry=self.registry,
+            report=self._report_request,
+            excluded=excluded,
+            metrics_path=metrics_path,
+            metrics_app=MetricsApp(self.exposition),
+            metrics_wsgi=metrics_wsgi(self.exposition),
+            untraced=self.settings.untraced_urls or "",
+            logs=self._request_context,
+            request_id_header=self.settings.request_id_header,
+        )
+        served = watch_application(app, watch)
+        if self._third_party is not None:
+            # New releases of FastAPI measure requests themselves, as soon as there is a MeterProvider.
+            self._third_party.leave_to_us("fastapi")
+        return served
 
     def _http_clients(self) -> Clients:
         with self._lock:
@@ -741,7 +757,8 @@ class MonitoringService(WithGrafana):
         self._corridor.report_exception(error, component=component)
 
     def _report_request(self, error: Exception, *, endpoint: str, method: str) -> None:
-        context = {"endpoint": endpoint, "method": method}
+        ids = {} if self._request_context is None else self._request_context.current()
+        context = {"endpoint": endpoint, "method": method, **ids}
         self._corridor.report_exception(error, component=self._component, context=context)
 
     def _report_uncaught(self, error: BaseException, *, context: Mapping[str, object]) -> None:
@@ -750,5 +767,5 @@ class MonitoringService(WithGrafana):
 
     def _unknown(self, metric_name: object) -> str:
         found = self.registry.catalogue.nearest(str(metric_name))
-        meant = f"; did you mean {found!r}?" if found else ""
+        meant = f"; did you mean {found!r}?" if found else "."
         return f"no metric is called {metric_name!r}{meant} Declare your own with counter(), gauge() or histogram()"

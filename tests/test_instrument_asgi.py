@@ -19,7 +19,8 @@ from starlette.testclient import TestClient
 
 from otel_monitoring.catalogue.shipped import HTTP_REQUESTS
 from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
-from otel_monitoring.instrument.fastapi import instrument_app, wrap_asgi
+from otel_monitoring.instrument.asgi import instrument_app, wrap_asgi
+from otel_monitoring.instrument.requests import Watch
 from otel_monitoring.instrument.web import RequestMetrics
 from otel_monitoring.metrics import Registry
 
@@ -64,7 +65,7 @@ def test_application_is_measured_in_one_call(registry: Registry, make: type[Star
     """Requests are counted, and /metrics is there with and without a slash behind it, not counted itself."""
     app = make()
     app.router.routes.append(Route("/x/{y}", answer))
-    instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+    instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
     with TestClient(app, follow_redirects=False) as client:
         assert client.get("/x/1").text == "the application"
         for path in ("/metrics", "/metrics/"):
@@ -77,9 +78,9 @@ def test_doing_it_again_changes_nothing(registry: Registry) -> None:
     """Twice before the start and once after it: each request still counts once."""
     app = FastAPI(routes=[Route("/x", answer)])
     for _ in range(2):
-        instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+        instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
     with TestClient(app) as client:
-        instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+        instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
         client.get("/x")
         assert client.get("/metrics").text == "the metrics"
     assert counts(registry) == {("/x", "GET", "2xx"): 1}
@@ -89,9 +90,9 @@ def test_doing_it_again_changes_nothing(registry: Registry) -> None:
 def test_metrics_path_may_come_with_a_later_call(registry: Registry) -> None:
     """Also when the application runs already: a route can still be added."""
     app = FastAPI()
-    instrument_app(app, registry=registry)
+    instrument_app(app, Watch(registry=registry))
     with TestClient(app) as client:
-        instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+        instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
         assert client.get("/metrics").text == "the metrics"
     assert counts(registry) == {}
 
@@ -103,7 +104,7 @@ def test_application_that_has_started_is_refused_with_what_to_do(registry: Regis
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         try:
-            instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+            instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
         except ConfigurationError as error:
             problems.extend(error.problems)
         yield
@@ -119,8 +120,8 @@ def test_two_services_measure_the_same_application(registry: Registry) -> None:
     """Each registry has its own middleware."""
     other = Registry(strict=True)
     app = FastAPI(routes=[Route("/x", answer)])
-    instrument_app(app, registry=registry)
-    instrument_app(app, registry=other)
+    instrument_app(app, Watch(registry=registry))
+    instrument_app(app, Watch(registry=other))
     TestClient(app).get("/x")
     assert counts(registry) == counts(other) == {("/x", "GET", "2xx"): 1}
 
@@ -128,7 +129,7 @@ def test_two_services_measure_the_same_application(registry: Registry) -> None:
 def test_middleware_added_later_is_inside(registry: Registry) -> None:
     """A request that a middleware refuses is counted, whenever that middleware was added."""
     app = FastAPI(routes=[Route("/x", answer)])
-    instrument_app(app, registry=registry)
+    instrument_app(app, Watch(registry=registry))
     app.add_middleware(Refusing)
     assert TestClient(app).get("/x").status_code == 401
     assert counts(registry) == {("/x", "GET", "4xx"): 1}
@@ -137,7 +138,7 @@ def test_middleware_added_later_is_inside(registry: Registry) -> None:
 def test_metrics_come_before_catch_all_routes(registry: Registry) -> None:
     """A route or mount for everything does not hide the metrics."""
     app = Starlette(routes=[Route("/{path:path}", answer), Mount("/", app=metrics)])
-    instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+    instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
     client = TestClient(app)
     assert client.get("/metrics").text == "the metrics"
     assert client.get("/metrics/more").text == "the application"
@@ -168,42 +169,42 @@ def test_path_of_the_application_is_not_taken(registry: Registry, make: Any) -> 
     """Where the application has something of its own the metrics do not go."""
     app = make()
     with pytest.raises(ConfigurationError, match="choose another path"):
-        instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+        instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
 
 
 @pytest.mark.parametrize("path", ["metrics", "", "/", "/{metrics}", "/a b", "/metrics?x"])
 def test_metrics_path_is_a_plain_path(registry: Registry, path: str) -> None:
     """A path that could not be asked for is refused."""
     with pytest.raises(ConfigurationError, match="a plain path"):
-        instrument_app(FastAPI(), registry=registry, metrics_path=path, metrics_app=metrics)
+        instrument_app(FastAPI(), Watch(registry=registry, metrics_path=path, metrics_app=metrics))
     with pytest.raises(ConfigurationError, match="a plain path"):
-        wrap_asgi(metrics, registry=registry, metrics_path=path, metrics_app=metrics)
+        wrap_asgi(metrics, Watch(registry=registry, metrics_path=path, metrics_app=metrics))
 
 
 def test_metrics_path_needs_something_that_answers(registry: Registry) -> None:
     """A path alone shows nothing."""
     with pytest.raises(ConfigurationError, match="no metrics_app"):
-        instrument_app(FastAPI(), registry=registry, metrics_path="/metrics")
+        instrument_app(FastAPI(), Watch(registry=registry, metrics_path="/metrics"))
 
 
 def test_route_named_metrics_is_still_found(registry: Registry) -> None:
     """The names of the application's routes stay its own."""
     app = Starlette(routes=[Route("/figures", answer, name="metrics")])
-    instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+    instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
     assert app.url_path_for("metrics") == "/figures"
 
 
 def test_schema_does_not_show_the_metrics(registry: Registry) -> None:
     """/metrics is no part of the application's interface."""
     app = FastAPI()
-    instrument_app(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)
+    instrument_app(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))
     assert app.openapi()["paths"] == {}
 
 
 def test_excluded_endpoints_are_handed_on(registry: Registry) -> None:
     """What is excluded is not recorded."""
     app = FastAPI(routes=[Route("/health", answer)])
-    instrument_app(app, registry=registry, excluded=["/health"])
+    instrument_app(app, Watch(registry=registry, excluded=["/health"]))
     TestClient(app).get("/health")
     assert counts(registry) == {}
 
@@ -221,7 +222,7 @@ def test_reported_exception_comes_with_its_route(registry: Registry) -> None:
     async def broken(x: int) -> None:
         raise KeyError(x)
 
-    instrument_app(app, registry=registry, report=report)
+    instrument_app(app, Watch(registry=registry, report=report))
     assert TestClient(app, raise_server_exceptions=False).post("/broken/1").status_code == 500
     assert told == [("KeyError", "/broken/{x}", "POST")]
     assert counts(registry) == {("/broken/{x}", "POST", "5xx"): 1}
@@ -233,7 +234,7 @@ def test_any_asgi_application_can_be_wrapped(registry: Registry) -> None:
     async def bare(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("bare")(scope, receive, send)
 
-    client = TestClient(wrap_asgi(bare, registry=registry, metrics_path="/metrics", metrics_app=metrics))
+    client = TestClient(wrap_asgi(bare, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics)))
     assert client.get("/anything").text == "bare"
     assert client.get("/metrics").text == client.get("/metrics/").text == "the metrics"
     assert counts(registry) == {("/*", "GET", "2xx"): 1}
@@ -242,8 +243,8 @@ def test_any_asgi_application_can_be_wrapped(registry: Registry) -> None:
 def test_wrapped_starlette_keeps_its_templates(registry: Registry) -> None:
     """From outside of an application its routes are read too, and nothing is counted twice."""
     app = FastAPI(routes=[Route("/x/{y}", answer)])
-    instrument_app(app, registry=registry)
-    TestClient(wrap_asgi(app, registry=registry)).get("/x/1")
+    instrument_app(app, Watch(registry=registry))
+    TestClient(wrap_asgi(app, Watch(registry=registry))).get("/x/1")
     assert counts(registry) == {("/x/{y}", "GET", "2xx"): 1}
 
 
@@ -251,9 +252,9 @@ def test_spans_that_are_asked_for_need_their_extra(registry: Registry, monkeypat
     """Asked for and not installed: the message names the extra."""
     monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.asgi", None)
     with pytest.raises(ExtraMissingError, match=r"otel-monitoring\[fastapi\]"):
-        instrument_app(FastAPI(), registry=registry, tracing=True)
+        instrument_app(FastAPI(), Watch(registry=registry, tracing=True))
     with pytest.raises(ExtraMissingError, match=r"otel-monitoring\[fastapi\]"):
-        wrap_asgi(metrics, registry=registry, tracing=True)
+        wrap_asgi(metrics, Watch(registry=registry, tracing=True))
 
 
 TRACED = """
@@ -272,7 +273,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from otel_monitoring.instrument.fastapi import instrument_app, wrap_asgi
+from otel_monitoring.instrument.asgi import instrument_app, wrap_asgi
+from otel_monitoring.instrument.requests import Watch
 from otel_monitoring.metrics import Registry
 
 kind, when, tracing = sys.argv[1:]
@@ -327,13 +329,14 @@ if kind == "fastapi":
     router.get("/items/{item}")(api_item)
     router.get("/broken")(api_broken)
     app.include_router(router, prefix="/api")
-    instrument_app(app, **settings)
-    instrument_app(app, **settings)
+    instrument_app(app, Watch(**settings))
+    instrument_app(app, Watch(**settings))
 elif kind == "starlette":
     app = Starlette(routes=[Route("/api" + route.path, route.endpoint) for route in routes])
-    instrument_app(app, **settings)
+    instrument_app(app, Watch(**settings))
 else:
-    app = wrap_asgi(Starlette(routes=[Route("/api" + route.path, route.endpoint) for route in routes]), **settings)
+    bare = Starlette(routes=[Route("/api" + route.path, route.endpoint) for route in routes])
+    app = wrap_asgi(bare, Watch(**settings))
 if when == "later":
     set_providers()
 client = TestClient(app, raise_server_exceptions=False)
@@ -405,9 +408,9 @@ def test_without_tracing_the_application_is_only_measured(when: str, tracing: st
 
 
 def test_importing_brings_no_framework() -> None:
-    """Neither FastAPI nor Starlette nor psutil is loaded until there is an application."""
-    modules = "otel_monitoring.instrument.fastapi, otel_monitoring.instrument.resources"
-    script = f"import sys, {modules}; print([m for m in ('fastapi', 'starlette', 'psutil') if m in sys.modules])"
+    """Neither FastAPI nor Starlette is loaded until there is an application."""
+    modules = "otel_monitoring.instrument.asgi"
+    script = f"import sys, {modules}; print([m for m in ('fastapi', 'starlette') if m in sys.modules])"
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -415,8 +418,10 @@ def test_importing_brings_no_framework() -> None:
 
 def test_middleware_by_hand_is_recognised(registry: Registry) -> None:
     """An application that was given the middleware itself is not given another."""
-    app = Starlette(routes=[Route("/x", answer)], middleware=[Middleware(RequestMetrics, registry=registry)])
-    instrument_app(app, registry=registry)
+    app = Starlette(
+        routes=[Route("/x", answer)], middleware=[Middleware(RequestMetrics, watch=Watch(registry=registry))]
+    )
+    instrument_app(app, Watch(registry=registry))
     TestClient(app).get("/x")
     assert len(app.user_middleware) == 1
     assert counts(registry) == {("/x", "GET", "2xx"): 1}
@@ -433,6 +438,6 @@ def test_lifespan_is_passed_on(registry: Registry) -> None:
         happened.append("stop")
 
     app = Starlette(lifespan=lifespan)
-    with TestClient(wrap_asgi(app, registry=registry, metrics_path="/metrics", metrics_app=metrics)):
+    with TestClient(wrap_asgi(app, Watch(registry=registry, metrics_path="/metrics", metrics_app=metrics))):
         assert happened == ["start"]
     assert happened == ["start", "stop"]

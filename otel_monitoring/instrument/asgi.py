@@ -1,4 +1,4 @@
-"""Instruments a whole application: metrics by ``RequestMetrics``, spans by OpenTelemetry, ``/metrics``.
+"""Instruments a whole ASGI application: metrics by ``RequestMetrics``, spans by OpenTelemetry, ``/metrics``.
 
 ``instrument_app`` is for FastAPI and Starlette, ``wrap_asgi`` for any other ASGI application.
 
@@ -19,17 +19,19 @@ from opentelemetry import trace
 from opentelemetry.metrics import NoOpMeterProvider
 
 from otel_monitoring.exceptions import ConfigurationError, ExtraMissingError
+from otel_monitoring.instrument.metrics_path import checked_path, given_metrics, refuse_taken
 from otel_monitoring.instrument.routes import RouteTemplates, path_below
 from otel_monitoring.instrument.web import RequestMetrics, Uncounted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from fastapi import FastAPI
     from starlette.applications import Starlette
     from starlette.types import ASGIApp as StarletteApp
 
-    from otel_monitoring.instrument.web import ASGIApp, Receive, ReportError, Scope, Send
+    from otel_monitoring.instrument.requests import Watch
+    from otel_monitoring.instrument.web import ASGIApp, Receive, Scope, Send, Templates
     from otel_monitoring.metrics import Registry
 
 _STARTED = (
@@ -38,81 +40,56 @@ _STARTED = (
 )
 
 
-def instrument_app(
-    app: Starlette,
-    *,
-    registry: Registry,
-    report: ReportError | None = None,
-    metrics_path: str | None = None,
-    metrics_app: ASGIApp | None = None,
-    tracing: bool | None = None,
-    excluded: Collection[str] = (),
-    untraced: str = "",
-) -> None:
+def instrument_app(app: Starlette, watch: Watch) -> None:
     """Instrument a FastAPI or Starlette application; doing it again changes nothing.
 
     The metrics see a request before every other middleware does, whenever that was added.
+    The application's own middleware applies to its metrics too, its catch-all routes do not.
 
     Args:
         app: the application, before its first request and before its lifespan begins.
-        registry: where the metrics are recorded.
-        report: told of each exception that the application does not handle.
-        metrics_path: where the application shall show its metrics, such as ``/metrics``; the
-            application's own middleware applies there too, its catch-all routes do not.
-        metrics_app: the ASGI application that answers there.
-        tracing: whether requests become spans; None decides it by whether OpenTelemetry has a
-            tracer provider when the application starts.
-        excluded: templates of endpoints that are not recorded.
-        untraced: OpenTelemetry's excluded URLs, regular expressions with commas between;
-            empty, and without a metrics path, OpenTelemetry reads its environment variable.
+        watch: what is recorded where.
 
     Raises:
         ConfigurationError: the application has started, or the metrics path cannot be used.
         ExtraMissingError: ``tracing`` is True, and the instrumentation is not installed.
     """
-    installed = any(kwargs.get("registry") is registry for kwargs in _settings_of(app, RequestMetrics))
+    installed = any(kwargs["watch"].registry is watch.registry for kwargs in _settings_of(app, RequestMetrics))
     if not installed:
         _refuse_started(app)
-    if metrics_path is not None:
-        _show_metrics(app, metrics_path, metrics_app)
+    if watch.metrics_path is not None:
+        _show_metrics(app, watch.metrics_path, watch.metrics_app)
     if not installed:
-        if tracing:
+        if watch.tracing:
             _require_instrumentation()
-        patterns = _untraced(untraced, metrics_path, getattr(app, "root_path", ""))
-        spans = _Spans(registry, tracing=tracing, untraced=patterns)
-        settings = {"registry": registry, "report": report, "excluded": excluded, "templates": RouteTemplates(app)}
-        _install(app, settings, spans)
+        patterns = _untraced(watch.untraced, watch.metrics_path, getattr(app, "root_path", ""))
+        spans = _Spans(watch.registry, tracing=watch.tracing, untraced=patterns)
+        _install(app, {"watch": watch, "templates": RouteTemplates(app)}, spans)
 
 
-def wrap_asgi(
-    app: ASGIApp,
-    *,
-    registry: Registry,
-    report: ReportError | None = None,
-    metrics_path: str | None = None,
-    metrics_app: ASGIApp | None = None,
-    tracing: bool | None = None,
-    excluded: Collection[str] = (),
-    untraced: str = "",
-) -> ASGIApp:
+def wrap_asgi(app: ASGIApp, watch: Watch, templates: Templates | None = None) -> ASGIApp:
     """Return any ASGI application with the same around it; serve that instead of ``app``.
 
-    Args are those of ``instrument_app``; whether there is a tracer provider is looked at now.
+    Args:
+        app: the application.
+        watch: what is recorded where; whether there is a tracer provider is looked at now.
+        templates: finds the endpoint of a request; left out, the routes of ``app`` are read.
 
     Raises:
         ConfigurationError: the metrics path cannot be used.
         ExtraMissingError: ``tracing`` is True, and the instrumentation is not installed.
     """
-    if tracing:
+    if watch.tracing:
         _require_instrumentation()
-    templates = RouteTemplates(app)
-    wrapped: ASGIApp = RequestMetrics(app, registry=registry, report=report, excluded=excluded, templates=templates)
-    spans = _Spans(registry, tracing=tracing, untraced=untraced or None)
+    found = RouteTemplates(app) if templates is None else templates
+    wrapped: ASGIApp = RequestMetrics(app, watch=watch, templates=found)
+    spans = _Spans(watch.registry, tracing=watch.tracing, untraced=watch.untraced or None)
     if spans.wanted():
-        with registry.incidents.contained("adding spans to an ASGI application"):
-            wrapped = spans.around(wrapped, templates)
-    if metrics_path is not None:
-        wrapped = _MetricsAt(_checked_path(metrics_path), _given(metrics_app, metrics_path), wrapped)
+        with watch.registry.incidents.contained("adding spans to an ASGI application"):
+            wrapped = spans.around(wrapped, found)
+    if watch.metrics_path is not None:
+        path = checked_path(watch.metrics_path)
+        wrapped = _MetricsAt(path, given_metrics(watch.metrics_app, path), wrapped)
     return wrapped
 
 
@@ -153,14 +130,14 @@ class _Spans:
             return False
         return True
 
-    def around(self, app: ASGIApp, templates: RouteTemplates) -> ASGIApp:
+    def around(self, app: ASGIApp, templates: Templates) -> ASGIApp:
         """Return the application with spans around it, named by method and route."""
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
         wrapped: ASGIApp = OpenTelemetryMiddleware(app, **self.settings(templates))
         return wrapped
 
-    def settings(self, templates: RouteTemplates) -> dict[str, Any]:
+    def settings(self, templates: Templates) -> dict[str, Any]:
         """Return the settings of OpenTelemetry's middleware."""
 
         def details(scope: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
@@ -243,7 +220,7 @@ def _require_instrumentation() -> None:
         ) from error
 
 
-def _span_details(scope: Mapping[str, Any], templates: RouteTemplates) -> tuple[str, dict[str, str]]:
+def _span_details(scope: Mapping[str, Any], templates: Templates) -> tuple[str, dict[str, str]]:
     """Return a span's name and first attributes, as OpenTelemetry's HTTP conventions name them."""
     method = scope.get("method", "WS")
     leaf = templates.search({"method": method, **scope}, scope.get("root_path", ""))
@@ -261,33 +238,17 @@ def _show_metrics(app: Starlette, metrics_path: str, metrics_app: ASGIApp | None
     """Put the metrics in front of the application's routes, unless a route has that very path."""
     from starlette.routing import Route
 
-    path = _checked_path(metrics_path)
-    answer = _given(metrics_app, path)
+    path = checked_path(metrics_path)
+    answer = given_metrics(metrics_app, path)
     there = RouteTemplates(app).search({"type": "http", "method": "GET", "path": path, "headers": []}, "")
     if isinstance(there.endpoint, Uncounted):
         return
-    if there.template.removesuffix("/*").rstrip("/") == path:
-        raise ConfigurationError(
-            (f"metrics_path is {path!r}, where the application has a route of its own: choose another path",)
-        )
+    refuse_taken(path, there.template.removesuffix("/*"))
     # A name that no url_for() asks for, so that a route of the application named "metrics" is found.
     name = "otel_monitoring.metrics"
     app.router.routes[:0] = [
         Route(shown, Uncounted(answer), name=name, include_in_schema=False) for shown in (path, path + "/")
     ]
-
-
-def _checked_path(metrics_path: str) -> str:
-    path = metrics_path.rstrip("/")
-    if not path.startswith("/") or re.search(r"[{}?#\s]", path):
-        raise ConfigurationError((f"metrics_path is {metrics_path!r}: a plain path such as '/metrics'",))
-    return path
-
-
-def _given(metrics_app: ASGIApp | None, metrics_path: str) -> ASGIApp:
-    if metrics_app is None:
-        raise ConfigurationError((f"metrics_path is {metrics_path!r}, and no metrics_app is given to answer there",))
-    return metrics_app
 
 
 def _untraced(patterns: str, metrics_path: str | None, root_path: str) -> str | None:
