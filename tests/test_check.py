@@ -111,6 +111,8 @@ def refusal(query: str, catalogue: Catalogue) -> str:
         'rate(mails_total{state!="", state=~".*sent"}[5m])',
         'rate(mails_total{state=~"$state"}[5m])',
         'rate(jobs_total{otel_metric_overflow="true"}[5m])',
+        "sum by (namespace, queue) (job_backlog) / sum by (queue) (jobs_running)",
+        "sum by (mode) (up) / sum(up)",
         "vector(1)",
         "1",
         "-job_backlog ^ 2 % 3 atan2 4",

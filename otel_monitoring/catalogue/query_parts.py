@@ -21,6 +21,7 @@ TARGET = ('job=~"$job"', 'instance=~"$instance"')
 """The variables that every dashboard has."""
 
 TARGET_LABELS = ("job", "instance")
+"""What Prometheus adds to all that it scrapes."""
 
 _VARIABLE = re.compile(r"\$\w+|\$\{\w+(:\w+)?\}")
 _DURATION = re.compile(r"(\d+(ms|[smhdwy]))+")

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import promql_parser as promql
 
+from otel_monitoring.catalogue import OVERFLOW_LABEL
 from otel_monitoring.grafana.promql import unwrapped
 from otel_monitoring.grafana.result_labels import is_scalar, labels_within
+from otel_monitoring.grafana.series import PLACE_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +25,18 @@ def join_problems(expr: promql.BinaryExpr, known: KnownSeries) -> Iterator[str]:
     if str(expr.op) == "or" or (expr.modifier is not None and expr.modifier.matching is not None):
         return
     left, right = _split_by(expr.lhs, known), _split_by(expr.rhs, known)
-    if left is None or right is None or left == right:
+    if left is None or right is None or not any(map(_is_always_there, left ^ right)):
         return
     common = ", ".join(sorted(left & right))
     yield (
         f"the sides of '{expr.op}' never meet: {_described(left)} are on the left and {_described(right)} on the "
         f"right; write '{expr.op} on ({common}){_group(left, right)}' or split both alike"
     )
+
+
+def _is_always_there(label: str) -> bool:
+    """Tell whether a label has a value: what is missing counts as empty, and so it may meet what does not have it."""
+    return label not in PLACE_LABELS and label != OVERFLOW_LABEL and not label.startswith("exported_")
 
 
 def _group(left: frozenset[str], right: frozenset[str]) -> str:
@@ -47,7 +54,8 @@ def _split_by(expr: promql.Expr, known: KnownSeries) -> Labels:
     inner = unwrapped(expr)
     match inner:
         case promql.AggregateExpr() if str(inner.op) in _SPLITS and _by_only(inner):
-            return labels_within(inner, known.labels_of)
+            of_what = labels_within(inner.expr, known.labels_of)
+            return None if of_what is None else labels_within(inner, known.labels_of)
         case promql.UnaryExpr():
             return _split_by(inner.expr, known)
         case promql.BinaryExpr() if not is_scalar(inner):

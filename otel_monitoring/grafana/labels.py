@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import promql_parser as promql
 
 from otel_monitoring.catalogue import OVERFLOW_LABEL, did_you_mean
+from otel_monitoring.catalogue.query_parts import TARGET_LABELS
 from otel_monitoring.grafana.promql import VARIABLE, matchers, metric_name
 from otel_monitoring.grafana.result_labels import is_scalar, labels_within, text_of
-from otel_monitoring.grafana.series import PLACE_LABELS, TARGET_LABELS
+from otel_monitoring.grafana.series import PLACE_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from otel_monitoring.grafana.result_labels import Labels
     from otel_monitoring.grafana.series import KnownSeries
 
-_UNLISTED = TARGET_LABELS | PLACE_LABELS | {OVERFLOW_LABEL}
+_UNLISTED = PLACE_LABELS.union(TARGET_LABELS, {OVERFLOW_LABEL})
 
 
 def label_problems(expr: promql.Expr, known: KnownSeries) -> Iterator[str]:
@@ -102,4 +103,5 @@ def _absent(named: Iterable[str], labels: Labels, says: str) -> Iterator[str]:
 
 def _there_is(label: str, labels: frozenset[str]) -> str:
     named = sorted(one for one in labels - _UNLISTED if not one.startswith(("exported_", "__")))
-    return f": it has {', '.join(named) or 'none of its own'}{did_you_mean(label, {*named, *(labels & TARGET_LABELS)})}"
+    meant = did_you_mean(label, {*named, *labels.intersection(TARGET_LABELS)})
+    return f": it has {', '.join(named) or 'none of its own'}{meant}"

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import OVERFLOW_LABEL, Kind
 from otel_monitoring.catalogue.names import ALIKE, nearest
+from otel_monitoring.catalogue.query_parts import TARGET_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from otel_monitoring.catalogue import Catalogue, Declaration
-
-TARGET_LABELS = frozenset({"job", "instance"})
-"""What Prometheus adds to all that it scrapes."""
 
 PLACE_LABELS = frozenset({"cluster", "container", "env", "environment", "namespace", "node", "pod", "region", "zone"})
 """What service discovery usually adds as well; a query may ask for them though nobody declares them."""
@@ -135,8 +133,8 @@ def _declared(name: str, declaration: Declaration, target_labels: frozenset[str]
     role = _role(name, declaration)
     if role is Role.BUCKET:
         own |= {"le"}
-    given = TARGET_LABELS | PLACE_LABELS | target_labels
-    renamed = frozenset(f"exported_{label}" for label in own | TARGET_LABELS)
+    given = target_labels.union(TARGET_LABELS, PLACE_LABELS)
+    renamed = frozenset(f"exported_{label}" for label in (*own, *TARGET_LABELS))
     return Series(name, role, own | given | renamed | {OVERFLOW_LABEL, "__name__"}, declaration)
 
 
