@@ -38,7 +38,7 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 ENVIRONMENT = (
-    PACKAGE / "settings.py",
+    PACKAGE / "settings" / "settings.py",
     PACKAGE / "zero_code" / "environment.py",  # hands it on to child processes, and reads no settings
     PACKAGE / "zero_code" / "start" / "sitecustomize.py",  # may find itself in a Python without the package
 )
