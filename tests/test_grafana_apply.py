@@ -380,7 +380,7 @@ def test_delete_removes_nothing_unasked(standin: Place, why: str) -> None:
         standin.edit(standin.name("jobs"), title="Mine")
     assert asyncio.run(delete(standin.subject(content()), QUICK, standin.say, lambda: why == "changed")) == 1
     assert standin.said[-1] == "Nothing was removed."
-    assert standin.dashboard(standin.name("jobs"))
+    assert standin.dashboard(standin.name("jobs")).title == ("Mine" if why == "changed" else "Jobs")
     assert standin.group().rules
 
 
