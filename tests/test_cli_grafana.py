@@ -221,6 +221,7 @@ def test_ctrl_c_in_the_middle_leaves_what_the_next_apply_finishes(server: Grafan
         out, errors = process.communicate(timeout=ENDS_WITHIN_SECONDS)
     assert process.returncode not in {0, 2}
     assert "Traceback" not in out + errors
+    assert "apply again does the others" in out
     server.go_on.set()
     assert run("apply", "--wait", "0", server=server).returncode == 0
     assert len(server.state.rules) > 20

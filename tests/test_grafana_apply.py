@@ -293,6 +293,17 @@ def test_a_rule_paused_in_grafana_stays_paused_until_told_otherwise(grafana: Pla
     assert grafana.group().rules[0]["isPaused"] is True
 
 
+def test_a_rule_whose_mark_somebody_took_away_is_written_again_when_told(grafana: Place) -> None:
+    """It is one rule afterwards, with its mark, and nothing is left to do."""
+    assert grafana.apply(both(grafana)) == 0
+    bare = {"annotations": {"summary": "Mine."}}
+    grafana.edit_group(lambda group: replace(group, rules=tuple({**rule, **bare} for rule in group.rules)))
+    assert grafana.apply(both(grafana)) == 1
+    assert grafana.apply(both(grafana), Wishes(wait_seconds=0, overwrite=True)) == 0
+    assert [rule["title"] for rule in grafana.group().rules] == ["JobsStuck"]
+    assert grafana.plan(both(grafana)) == 0
+
+
 def test_a_rule_that_somebody_added_survives_a_change(grafana: Place) -> None:
     """Grafana deletes what a group's write leaves out: other people's rules are put in again."""
     assert grafana.apply(both(grafana)) == 0

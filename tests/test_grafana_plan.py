@@ -211,6 +211,15 @@ def test_a_rule_that_somebody_added_is_no_difference() -> None:
     assert only(make_plan(desired(groups=(group(),)), found(groups=(there,)))).action is Action.UNCHANGED
 
 
+@pytest.mark.parametrize("name", ["jobs", "other"], ids=["in its group", "in another"])
+def test_a_rule_that_lost_its_mark_counts_as_changed_since(name: str) -> None:
+    """Somebody took the annotation away, or made a rule of this uid in the folder: not replaced unless told."""
+    there = found(groups=(rule_group({**RULE, "title": "Mine"}, name=name),))
+    shown = desired(groups=(group(),))
+    assert only(make_plan(shown, there)).action is Action.REFUSED
+    assert only(make_plan(shown, there, overwrite=True)).action is Action.CHANGE
+
+
 def test_rules_are_put_beside_those_of_others_in_a_group_of_the_same_interval() -> None:
     """Such as those that the service made one by one: they stay when the group is written."""
     there = rule_group({"uid": "other", "title": "Other"})
@@ -223,11 +232,10 @@ def test_rules_are_put_beside_those_of_others_in_a_group_of_the_same_interval() 
     ("there", "said"),
     [
         (rule_group({"uid": "other"}, interval=120), "evaluated every 120 s"),
-        (rule_group(RULE), "have the uids of yours"),
         (rule_group(RULE, name="other", folder="elsewhere"), "is in the group 'other'"),
         (rule_group({"uid": "from-file"}), "provisioned from a file"),
     ],
-    ids=["name", "uid", "uid elsewhere", "file"],
+    ids=["name", "uid elsewhere", "file"],
 )
 def test_a_group_of_others_is_never_replaced(there: RuleGroup, said: str) -> None:
     """Neither by its name nor by the uids of its rules, not even with overwriting."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from otel_monitoring import MonitoringService
 from otel_monitoring.cli.grafana_content import Subject
 from otel_monitoring.cli.grafana_render import rendered
 from otel_monitoring.cli.rendered_folder import LIST_NAME, list_text, read_made, stale_files, write_folder
@@ -24,12 +26,15 @@ from otel_monitoring.grafana.provisioning import alerting_file
 from otel_monitoring.grafana.stack import Stack
 from otel_monitoring.metrics import Registry
 from otel_monitoring.settings import Settings
-from tests.servers import Program, ask, find_program
+from tests.servers import Program, ask, find_program, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 JOB = "shop"
+PATIENCE_SECONDS = 90.0
+"""Prometheus discovers Alertmanager some seconds after its start."""
+
 REPOSITORY = Path(__file__).parents[1]
 STUCK = RuleGroup("shop", 60, (Alert("JobsStuck", "up == 0", summary="{{ $labels.job }} stands still."),))
 OWN = Dashboard("Jobs", [Row("Flow", Panel("Up", "up"))])
@@ -128,6 +133,71 @@ def test_alerts_reach_those_who_shall_hear_of_them(
     assert sent.status == 200
     (alert,) = json.loads(ask(f"{alertmanager.url}/api/v2/alerts").body)
     assert {receiver["name"] for receiver in alert["receivers"]} == receivers
+
+
+@dataclass
+class RenderedPrometheus(Program):
+    """A Prometheus with the files that were rendered, with addresses of this machine and in a hurry."""
+
+    rendered: Path = Path()
+    addresses: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        for path in (self.rendered / "prometheus").rglob("*.yml"):
+            text = path.read_text()
+            for name, address in self.addresses.items():
+                text = text.replace(name, address)
+            copy = self.directory / path.relative_to(self.rendered / "prometheus")
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_text(re.sub(r'interval: "(15|30|60)s"', 'interval: "1s"', text))
+        return [
+            find_program("prometheus"),
+            f"--config.file={self.directory / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.directory / 'data'}",
+            f"--web.listen-address={self.address}",
+            "--rules.alert.resend-delay=1s",  # the first comes before Alertmanager is discovered
+            "--log.level=warn",
+        ]
+
+
+@pytest.mark.programs
+def test_what_starts_together_works_together(tmp_path: Path) -> None:
+    """The service is scraped, no rule fails, and what always fires reaches who shall hear that it does."""
+    places = {name: tmp_path / name for name in ("rendered", "alertmanager", "prometheus")}
+    for place in places.values():
+        place.mkdir()
+    with MonitoringService(service_name=JOB) as monitoring, ExitStack() as stack:
+        address = f"127.0.0.1:{monitoring.serve(port=0).port}"
+        own = Subject(monitoring.settings, shipped_content(monitoring.registry.catalogue, job=JOB), JOB, None)
+        write_folder(places["rendered"], rendered(own, Stack(job=JOB, targets=(address,)), places["rendered"]))
+        told = Alertmanager(places["alertmanager"], config=places["rendered"] / "alertmanager/alertmanager.yml")
+        stack.callback(told.stop)
+        addresses = {"host.docker.internal": "127.0.0.1", "alertmanager:9093": told.address}
+        scraping = RenderedPrometheus(places["prometheus"], rendered=places["rendered"], addresses=addresses)
+        stack.callback(scraping.stop)
+        told.start()
+        scraping.start()
+        wait_until(lambda: _heard(told), PATIENCE_SECONDS)
+        groups = wait_until(lambda: _evaluated(scraping), PATIENCE_SECONDS)
+    wrong = [(rule["name"], rule["lastError"]) for group in groups for rule in group["rules"] if rule["health"] != "ok"]
+    assert wrong == []
+
+
+def _heard(alertmanager: Alertmanager) -> bool:
+    """Tell whether the alert that always fires has reached its receiver."""
+    alerts = json.loads(ask(f"{alertmanager.url}/api/v2/alerts").body)
+    return any(
+        alert["labels"]["alertname"] == "Watchdog" and alert["receivers"] == [{"name": "dead_mans_switch"}]
+        for alert in alerts
+    )
+
+
+def _evaluated(prometheus: Program) -> list[dict[str, Any]]:
+    """Return the groups of rules once each was evaluated."""
+    groups: list[dict[str, Any]] = json.loads(ask(f"{prometheus.url}/api/v1/rules").body)["data"]["groups"]
+    done = all(rule["health"] != "unknown" for group in groups for rule in group["rules"])
+    return groups if done else []
 
 
 def test_all_that_compose_mounts_is_there(folder: Path) -> None:

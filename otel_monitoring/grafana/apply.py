@@ -12,7 +12,7 @@ from otel_monitoring.grafana.ownership import is_dashboard_as_written, is_our_ru
 from otel_monitoring.grafana.plan import Action, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from otel_monitoring.grafana.desired import Desired
     from otel_monitoring.grafana.found import Folder, FoundDashboard, RuleGroup
@@ -133,8 +133,8 @@ class Writer:
 
     async def _put_group(self, step: Step) -> None:
         there = await self._unchanged_group(step)
-        others = [] if there is None else [rule for rule in there.rules if not is_our_rule(rule)]
-        sent = signed_group(self._groups[step.uid], kept=others)
+        wanted = self._groups[step.uid]
+        sent = signed_group(wanted, kept=_others(there, {rule.get("uid") for rule in wanted.rules}))
         back = await self._client.put_rule_group(sent, editable=self._editable)
         if differences(_content(sent), _content(back)):
             raise VersionConflictError(
@@ -145,8 +145,7 @@ class Writer:
         there = await self._unchanged_group(step)
         if there is None:
             return
-        others = tuple(rule for rule in there.rules if not is_our_rule(rule))
-        if others:
+        if others := _others(there):
             await self._client.put_rule_group(replace(there, rules=others), editable=self._editable)
         else:
             await self._client.delete_rule_group(there.folder_uid, there.name, editable=self._editable)
@@ -161,6 +160,12 @@ class Writer:
         if planned is None or differences(_content(planned), _content(now)):
             raise VersionConflictError(_changed_meanwhile("rule group", step))
         return now
+
+
+def _others(group: RuleGroup | None, wanted: Collection[object] = ()) -> tuple[Mapping[str, object], ...]:
+    """Return the rules of a group that somebody else has put into it."""
+    rules = () if group is None else group.rules
+    return tuple(rule for rule in rules if not is_our_rule(rule) and rule.get("uid") not in wanted)
 
 
 def _content(group: RuleGroup) -> Json:

@@ -19,7 +19,7 @@ from otel_monitoring.grafana.ownership import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from otel_monitoring.grafana.desired import Desired, DesiredDashboard
     from otel_monitoring.grafana.found import Folder, FoundDashboard, RuleGroup
@@ -177,12 +177,11 @@ Placed = tuple["RuleGroup", "Mapping[str, object]"]
 def _group_step(group: RuleGroup, present: Present) -> Step:
     named = (Kind.GROUP, group.name, group.name)
     there = present.group(group.folder_uid, group.name)
-    elsewhere = tuple(_elsewhere(group, present))
-    if refusal := _foreign_rules(group, there, elsewhere, present):
+    ours = (*_our_rules(there, _uids(group)), *_elsewhere(group, present))
+    if refusal := _foreign(group, there, ours, present):
         return Step(*named, Action.REFUSED, reason=refusal)
-    if there is None and not elsewhere:
+    if there is None and not ours:
         return Step(*named, Action.CREATE)
-    ours = (*_our_rules(there), *elsewhere)
     differing = differences(_rules(there, ours), _rules(group, ((group, rule) for rule in group.rules)))
     as_written = all(is_rule_as_written(rule, one) for one, rule in ours)
     if not differing:
@@ -192,9 +191,13 @@ def _group_step(group: RuleGroup, present: Present) -> Step:
     return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("group"))
 
 
-def _our_rules(group: RuleGroup | None) -> Iterator[Placed]:
+def _our_rules(group: RuleGroup | None, wanted: Collection[object] = ()) -> Iterator[Placed]:
+    """Give the rules of a group that carry our mark, and those that are wanted under their uid.
+
+    One of those without a mark has lost it, or somebody hands it over: it counts as changed since.
+    """
     if group is not None:
-        yield from ((group, rule) for rule in group.rules if is_our_rule(rule))
+        yield from ((group, rule) for rule in group.rules if is_our_rule(rule) or rule.get("uid") in wanted)
 
 
 def _elsewhere(group: RuleGroup, present: Present) -> Iterator[Placed]:
@@ -205,20 +208,17 @@ def _elsewhere(group: RuleGroup, present: Present) -> Iterator[Placed]:
             yield from ((other, rule) for rule in other.rules if rule.get("uid") in wanted)
 
 
-def _foreign_rules(group: RuleGroup, there: RuleGroup | None, elsewhere: Iterable[Placed], present: Present) -> str:
-    """Say which rules are not ours to replace."""
-    for other, rule in elsewhere:
-        if not is_our_rule(rule) or rule.get("uid") in present.from_files:
+def _foreign(group: RuleGroup, there: RuleGroup | None, ours: Collection[Placed], present: Present) -> str:
+    """Say what is not ours to replace."""
+    for other, rule in ours:
+        if rule.get("uid") in present.from_files or not (is_our_rule(rule) or other.folder_uid == group.folder_uid):
             return f"the rule {rule.get('uid')!r} is in the group {other.name!r} and not ours: give yours another uid"
     if there is None:
         return ""
     if present.is_from_file(there):
         return "it is provisioned from a file: change it there, or give yours another name"
-    taken = sorted(_uids(group) & {rule.get("uid") for rule in there.rules if not is_our_rule(rule)}, key=str)
-    if taken:
-        return f"it holds rules that are not ours and have the uids of yours: {', '.join(map(str, taken))}"
     # Rules of others stay beside ours, but how often they are evaluated is not ours to say.
-    if not any(map(is_our_rule, there.rules)) and there.interval_seconds != group.interval_seconds:
+    if all(one is not there for one, _ in ours) and there.interval_seconds != group.interval_seconds:
         return (
             f"a group that is not ours has this name in the folder, and is evaluated every {there.interval_seconds} s: "
             f"give yours another name, or the same interval"
