@@ -121,6 +121,7 @@ WEBSOCKET_MESSAGES = Declaration(
     unit="{message}",
     labels=("endpoint", "direction"),
     description="Messages over websockets, by direction: received or sent.",
+    values=(("direction", ("received", "sent")),),
 )
 WEBSOCKET_DURATION = Declaration(
     name="websocket_duration",
@@ -129,6 +130,7 @@ WEBSOCKET_DURATION = Declaration(
     labels=("endpoint", "outcome"),
     description="Time from the arrival of a websocket to its end, by outcome: closed, refused or error.",
     buckets=CONNECTION_SECONDS,
+    values=(("outcome", ("closed", "refused", "error")),),
 )
 MEMORY_LIMIT = Declaration(
     name="memory_limit",
