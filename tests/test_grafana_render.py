@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from otel_monitoring import MonitoringService
 from otel_monitoring.cli.grafana_content import Subject
 from otel_monitoring.cli.grafana_render import rendered
 from otel_monitoring.cli.rendered_folder import LIST_NAME, list_text, read_made, stale_files, write_folder
-from otel_monitoring.exceptions import DashboardError, MonitoringError
+from otel_monitoring.exceptions import AlertError, DashboardError, MonitoringError
 from otel_monitoring.grafana import Alert, Dashboard, Panel, Row, RuleGroup
 from otel_monitoring.grafana.content import Content, shipped_content
 from otel_monitoring.grafana.found import Folder
@@ -419,10 +419,19 @@ def test_stale_files_are_named(tmp_path: Path) -> None:
     assert stale_files(tmp_path, {"a": "1", "b": "2"}) == ["a", "b", "c"]
 
 
-def test_two_dashboards_of_one_uid_are_refused() -> None:
-    """One would go over the other."""
-    twice = shipped_content(Registry().catalogue, job=JOB, dashboards=[OWN, OWN])
-    with pytest.raises(DashboardError, match="uid jobs"):
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ({"dashboards": [OWN, OWN]}, "uid jobs"),
+        ({"groups": [STUCK, STUCK]}, "name shop"),
+        ({"groups": [STUCK, replace(STUCK, name="other")]}, "jobs-stuck"),
+    ],
+    ids=["dashboards", "groups", "alerts"],
+)
+def test_two_of_one_name_are_refused(added: dict[str, Any], said: str) -> None:
+    """One would go over the other, each time anew."""
+    twice = shipped_content(Registry().catalogue, job=JOB, **added)
+    with pytest.raises((DashboardError, AlertError), match=said):
         twice.desired(Folder(uid="f", title="F"), datasource_uid="prometheus")
 
 

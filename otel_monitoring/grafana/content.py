@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from otel_monitoring.exceptions import DashboardError
+from otel_monitoring.exceptions import AlertError, DashboardError, MonitoringError
 from otel_monitoring.grafana.desired import Desired, DesiredDashboard
 from otel_monitoring.grafana.found import RuleGroup as ManagedGroup
 from otel_monitoring.grafana.managed_rules import managed_groups
@@ -58,18 +58,21 @@ class Content:
         Raises:
             QueryError: a query names what is not there.
             DashboardError: two dashboards have one uid.
+            AlertError: two groups have one name, or two alerts the same name and labels.
         """
         recorded = recorded_series(self.groups)
+        _refuse_twice("dashboard has the uid", (one.uid for one in self.dashboards), DashboardError)
         dashboards = {one.uid: one.build(self.catalogue, recorded=recorded) for one in self.dashboards}
-        if len(dashboards) < len(self.dashboards):
-            raise DashboardError(_twice(self.dashboards))
         bodies = managed_groups(
             self.groups, folder_uid=folder.uid, datasource_uid=datasource_uid, grafana_url=ITS_OWN_URL
         )
+        _refuse_twice("group of rules has the name", (group.name for group in self.groups), AlertError)
         groups = {str(body["title"]): _managed(body) for body in bodies}
         if pulled is not None:
             dashboards |= pulled.dashboards
             groups |= {name: replace(group, folder_uid=folder.uid) for name, group in pulled.groups.items()}
+        rules = (str(rule.get("uid")) for group in groups.values() for rule in group.rules)
+        _refuse_twice("alert has the same name and labels, or the uid", rules, AlertError)
         return Desired(
             folder,
             tuple(DesiredDashboard(uid, spec) for uid, spec in dashboards.items()),
@@ -128,7 +131,8 @@ def _linked(rule: Mapping[str, object]) -> Mapping[str, object]:
     return {**rule, "annotations": linked}
 
 
-def _twice(dashboards: Iterable[Dashboard]) -> str:
-    counted = Counter(one.uid for one in dashboards)
-    twice = sorted(uid for uid, number in counted.items() if number > 1)
-    return f"more than one dashboard has the uid {', '.join(twice)}: give each its own, Dashboard(…, uid=…)"
+def _refuse_twice(what: str, names: Iterable[str], refusal: type[MonitoringError]) -> None:
+    """Refuse what Grafana would write one over the other, each time anew."""
+    twice = sorted(name for name, number in Counter(names).items() if number > 1)
+    if twice:
+        raise refusal(f"more than one {what} {', '.join(twice)}: give each its own")
