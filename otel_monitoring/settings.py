@@ -6,7 +6,7 @@ gives a value wins: keyword, dictionary, ``OTEL_MONITORING_…``, OpenTelemetry'
 variable, default.  Text is read alike wherever it comes from (``"9464"`` is a port,
 ``"off"`` is false); ``None`` and empty text mean "not given".
 
-No other module reads the environment.
+No other module reads settings from the environment.
 """
 
 from __future__ import annotations
@@ -343,6 +343,13 @@ def _thresholds(value: object) -> Thresholds:
         raise _MisfitError(f"; {error}") from None
 
 
+def _words(value: object) -> tuple[str, ...]:
+    items = _items(value) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise _MisfitError
+    return tuple(map(_word, cast("list[object] | tuple[object, ...]", items)))
+
+
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
@@ -386,6 +393,7 @@ THRESHOLDS = Kind(
     "a list of thresholds such as error_ratio=0.05, error_ratio.crawler=0.1",
     _thresholds,
 )
+NAMES = Kind("list of names", "a list of names such as redis, sqlite3", _words)
 LOG_FORMAT = _choice_of("json", "console")
 LOG_LEVEL = _choice_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -619,6 +627,26 @@ class Settings:
         default="X-Request-ID",
         metadata={
             "about": About(HEADER, "The header in which a web request brings its id; without a fit one, an id is made.")
+        },
+    )
+    zero_code_serve: bool = field(
+        default=True,
+        metadata={
+            "about": About(SWITCH, "Serve the metrics of an application that `otel-monitoring run` has started.")
+        },
+    )
+    zero_code_checklist: bool = field(
+        default=True,
+        metadata={"about": About(SWITCH, "Say what is instrumented when `otel-monitoring run` starts an application.")},
+    )
+    disabled_instrumentations: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "about": About(
+                NAMES,
+                "What `otel-monitoring run` does not instrument, by the names in its checklist; `*` is all of it.",
+                variables=("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",),
+            )
         },
     )
     grafana_url: str | None = field(default=None, metadata={"about": About(URL, "The Grafana to manage.")})

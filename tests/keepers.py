@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from otel_monitoring import MonitoringService
+from tests.nursery import ENDS_WITHIN_SECONDS
 from tests.servers import free_port, wait_until
 
 if TYPE_CHECKING:
@@ -92,12 +93,13 @@ def number_in(text: str) -> int:
 
 def found_in(monitoring: MonitoringService) -> list[int]:
     """Return the numbers of all errors that are kept, in the order in which they happened."""
+    monitoring.errors.flush(ENDS_WITHIN_SECONDS)  # reading waits as well, but not as long as a busy machine may need
     return [number_in(event.message) for event in monitoring.errors.export()]
 
 
 def everything_flows(monitoring: MonitoringService) -> None:
     """Return when all that was reported is in the database."""
-    wait_until(monitoring.errors.flush)
+    wait_until(monitoring.errors.flush, seconds=ENDS_WITHIN_SECONDS)
 
 
 def dropped(monitoring: MonitoringService) -> dict[str, int]:

@@ -130,6 +130,20 @@ def test_what_is_no_application_is_refused_with_what_is_taken(registry: Registry
     assert "get_wsgi_application()" in str(raised.value)
 
 
+def test_middleware_in_a_circle_is_looked_through_once(registry: Registry) -> None:
+    """Looking for a framework inside comes to an end."""
+
+    class Circle(WSGIObject):
+        """An application that says it is inside of itself."""
+
+        @property
+        def app(self) -> object:
+            """Itself."""
+            return self
+
+    assert Client(watch_application(Circle(), Watch(registry=registry))).get("/").text == "yes"
+
+
 @pytest.mark.parametrize("excluded", ["/health", [b"/health"], [1]], ids=["text", "bytes", "number"])
 def test_excluded_that_is_no_list_of_texts_is_refused(registry: Registry, excluded: Any) -> None:
     """One text would be taken for its letters."""

@@ -156,6 +156,27 @@ print(third_party.attach(make=False))
     assert lines == ["False _ProxyMeterProvider", "False", "True"]
 
 
+def test_what_clients_choose_makes_no_series() -> None:
+    """Of the attributes of HTTP metrics those are kept that are few, by the stable and the old names."""
+    lines = run("""
+third_party.attach()
+meter = otel.get_meter("library")
+for number in range(50):
+    for side in ("client", "server"):
+        host = {"server.address": f"h{number}.example", "http.host": "h", "user_agent.original": f"u{number}"}
+        kept = {"http.request.method": "GET", "http.route": "/items", "http.status_code": 200}
+        meter.create_counter(f"http.{side}.calls").add(1, {**host, **kept})
+meter.create_counter("jobs").add(1, {"server.address": "h.example"})
+print(*shown("http_client_calls_total"), *shown("http_server_calls_total"), *shown("jobs_total"), sep="\\n")
+""")
+    kept = '{http_request_method="GET",http_route="/items",http_status_code="200"}'
+    assert lines == [
+        f"http_client_calls_total{kept} 50.0",
+        f"http_server_calls_total{kept} 50.0",
+        'jobs_total{server_address="h.example"} 1.0',
+    ]
+
+
 def test_a_scope_that_is_left_to_us_measures_nothing() -> None:
     """An instrumentation that asks for its meter after it was left to us shows nothing, others do."""
     lines = run("""

@@ -804,6 +804,23 @@ def test_a_call_by_way_of_a_proxy_is_one_to_where_it_goes(hooked: MonitoringServ
     assert durations(hooked) == 2
 
 
+def test_libraries_can_be_hooked_one_by_one(monitoring: MonitoringService, platform: PlatformServer) -> None:
+    """Calls of the others are not counted, until theirs is hooked, too."""
+    monitoring.instrument_clients("requests")
+    by_requests(platform.url("/ok"))
+    by_httpx2(platform.url("/ok"))
+    assert outcomes(monitoring) == {"success": 1}
+    monitoring.instrument_clients("httpx2")
+    by_httpx2(platform.url("/ok"))
+    assert outcomes(monitoring) == {"success": 2}
+
+
+def test_a_library_that_is_not_known_is_refused(monitoring: MonitoringService) -> None:
+    """The message names it, and those that are known."""
+    with pytest.raises(ValueError, match="pycurl: clients are those of httpx2, httpx"):
+        monitoring.instrument_clients("requests", "pycurl")
+
+
 ALIASED = """
 import httpx2
 httpx2.alias_httpx()

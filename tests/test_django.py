@@ -18,6 +18,7 @@ from django.urls import include, path, re_path
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
 
 
 def user(request: Any, **_parameters: object) -> HttpResponse:
-    return HttpResponse("the application")
+    return HttpResponse(b"the application")
 
 
 async def async_user(request: Any, name: str) -> HttpResponse:
     await asyncio.sleep(0)
-    return HttpResponse({"x": "asynchronous"}[name])
+    return HttpResponse({"x": b"asynchronous"}[name])
 
 
 def fail(request: Any, kind: str) -> HttpResponse:
@@ -81,7 +82,7 @@ class Guard:
     def __call__(self, request: Any) -> Any:
         """Answer one request."""
         if "guard" in request.GET:
-            return HttpResponse({"deny": "no"}[request.GET["guard"]], status=401)
+            return HttpResponse({"deny": b"no"}[request.GET["guard"]], status=401)
         return self.get_response(request)
 
 
@@ -282,11 +283,33 @@ def test_two_services_and_two_calls_count_once_each(registry: Registry, ask: Ans
 def test_handlers_within_middleware_keep_their_routes(registry: Registry) -> None:
     """Its routes and exceptions are known from outside of what was put around."""
     reported = Reported()
-    app = watch_application(ProxyFix(get_wsgi_application()), Watch(registry=registry, report=reported))
+    handler: Any = get_wsgi_application()
+    app = watch_application(ProxyFix(handler), Watch(registry=registry, report=reported))
     for asked in ("/users/1/", "/fail/error"):
         Client(app).open(asked)
     assert counts(registry) == {("/users/<int:id>/", "GET", "2xx"): 1, ("/fail/<kind>", "GET", "5xx"): 1}
     assert reported.shown == [("KeyError", "/fail/<kind>", "GET")]
+
+
+def test_mounted_handler_is_shown_with_its_prefix(registry: Registry) -> None:
+    """One that was instrumented itself, below a dispatcher that is instrumented too."""
+    reported = Reported()
+    watch = Watch(registry=registry, report=reported)
+
+    def front(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return metrics(environ, start_response)
+
+    inside: Any = watch_application(get_wsgi_application(), watch)
+    client = Client(watch_application(DispatcherMiddleware(front, {"/site": inside}), watch))
+    for asked in ("/x", "/site/users/1/", "/site/nothing", "/site/fail/error"):
+        client.open(asked)
+    assert reported.shown == [("KeyError", "/site/fail/<kind>", "GET")]
+    assert counts(registry) == {
+        ("/*", "GET", "2xx"): 1,
+        ("/site/users/<int:id>/", "GET", "2xx"): 1,
+        ("/site/*", "GET", "4xx"): 1,
+        ("/site/fail/<kind>", "GET", "5xx"): 1,
+    }
 
 
 @pytest.mark.asyncio

@@ -48,7 +48,7 @@ def nursery(tmp_path: Path) -> Nursery:
 
 def require_each_once(monitoring: MonitoringService, acknowledged: list[int], *, at_most_more: int) -> None:
     """Require that the store has each acknowledged error once, and few others, which may have been in the middle."""
-    found = Counter(number_in(event.message) for event in monitoring.errors.export())
+    found = Counter(found_in(monitoring))
     assert not set(acknowledged) - set(found), "lost"
     assert max(found.values()) == 1, "doubled"
     assert len(found) - len(acknowledged) <= at_most_more

@@ -248,7 +248,9 @@ def test_a_spool_that_is_full_lets_the_oldest_details_go_first_and_counts_them(
         lost = dropped(waiting)
     assert size_of(in_a_file) <= bound
     assert set(lost) == {"context"}
-    events = list(in_a_file.start().errors.export())
+    monitoring = in_a_file.start()
+    everything_flows(monitoring)
+    events = list(monitoring.errors.export())
     assert [number_in(event.message) for event in events] == list(range(1500))
     assert lost["context"] == sum(not event.context for event in events)
     has_details = [bool(event.context) for event in events]

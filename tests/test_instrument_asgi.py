@@ -272,13 +272,15 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from structlog.contextvars import get_contextvars
 
 from otel_monitoring.instrument.asgi import instrument_app, wrap_asgi
 from otel_monitoring.instrument.requests import Watch
+from otel_monitoring.logs.requests import RequestContext
 from otel_monitoring.metrics import Registry
 
 kind, when, tracing = sys.argv[1:]
-spans, reader, reported = InMemorySpanExporter(), InMemoryMetricReader(), []
+spans, reader, reported, bound = InMemorySpanExporter(), InMemoryMetricReader(), [], []
 
 
 def set_providers():
@@ -293,6 +295,7 @@ def report(error, *, endpoint, method):
 
 
 async def item(request):
+    bound.append(get_contextvars().get("trace_id"))
     return PlainTextResponse("yes")
 
 
@@ -301,6 +304,7 @@ async def broken(request):
 
 
 async def api_item(item: int):
+    bound.append(get_contextvars().get("trace_id"))
     return item
 
 
@@ -322,6 +326,7 @@ settings = {
     "metrics_path": "/metrics",
     "metrics_app": shown,
     "tracing": {"auto": None, "on": True, "off": False}[tracing],
+    "logs": RequestContext(),
 }
 if kind == "fastapi":
     app = FastAPI()
@@ -353,6 +358,8 @@ print(json.dumps({
     "exceptions": [event.name for span in finished for event in span.events],
     "current": [span.name for span in finished for span_id in reported if span.context.span_id == span_id],
     "metrics": found.to_json() if found else "",
+    "bound": bound,
+    "traces": [f"{span.context.trace_id:032x}" for span in finished],
     "counted": sum(p.value for p in registry.snapshot().points() if p.metric.name == "http_requests"),
 }))
 """
@@ -381,6 +388,7 @@ def test_requests_become_spans_when_there_is_a_tracer_provider(kind: str) -> Non
     # Seen from outside of the error handler the span ends with the answer 500, before the exception comes.
     assert ("exception" in seen["exceptions"]) == (kind != "bare")
     assert seen["current"] == ["GET /api/broken"], "an error is reported within the span of its request"
+    assert seen["bound"] == seen["traces"][:1], "what is logged names the trace"
     assert seen["metrics"] == ""
     assert seen["counted"] == 3
     assert {"http.request.method", "http.response.status_code", "http.route"} <= set(seen["attributes"])
@@ -404,6 +412,7 @@ def test_without_tracing_the_application_is_only_measured(when: str, tracing: st
     """No provider, or switched off: requests are counted all the same."""
     seen = traced("starlette", when, tracing)
     assert seen["names"] == []
+    assert seen["bound"] == [None]
     assert seen["counted"] == 3
 
 

@@ -63,8 +63,7 @@ def call(app: WSGIApplication, environ: WSGIEnvironment, *, pieces: int | None =
                 break
             body.write(piece)
     finally:
-        if hasattr(result, "close"):
-            result.close()
+        getattr(result, "close", lambda: None)()
     return started[-1], body.getvalue()
 
 

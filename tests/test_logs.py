@@ -17,7 +17,7 @@ from structlog.stdlib import ProcessorFormatter
 
 from otel_monitoring.errors import Corridor, CountErrors, ErrorRecord
 from otel_monitoring.logs.chain import install
-from otel_monitoring.logs.handler import ErrorHandler, attach
+from otel_monitoring.logs.handler import ErrorHandler, attach, listen
 from otel_monitoring.logs.processors import AddTraceContext
 from otel_monitoring.metrics import Registry
 from tests.logging_state import bare_root, errors_of, fail
@@ -502,3 +502,59 @@ def test_a_thread_that_has_logged_keeps_no_corridor_alive() -> None:
     del corridor, uninstall, detach
     gc.collect()
     assert gone() is None
+
+
+def loggers_apart() -> list[logging.Logger]:
+    """Return a logger that hands on to the root, and one that does not."""
+    apart = logging.getLogger("tests.apart")
+    apart.propagate = False
+    return [logging.getLogger("tests.handing_on"), apart]
+
+
+def test_listening_hears_all_loggers_and_configures_none(registry: Registry, heard: list[ErrorRecord]) -> None:
+    """Errors are heard once, of loggers that do not propagate too; ``logging`` stays unconfigured."""
+    root = bare_root()
+    end = listen(Corridor(registry.incidents, [CountErrors(registry), heard.append]), "service")
+    try:
+        for logger in loggers_apart():
+            logger.error("first of %s", logger.name)
+            logger.warning("not an error")
+        assert not root.handlers
+    finally:
+        end()
+    assert [record.message for record in heard] == ["first of tests.handing_on", "first of tests.apart"]
+    logging.getLogger("tests.apart").error("afterwards")
+    assert len(heard) == 2
+
+
+def test_who_listens_and_has_a_handler_hears_once(corridor: Corridor, heard: list[ErrorRecord]) -> None:
+    """As when the application sets up logging by the same service later; an exception is one error, however often."""
+    end = listen(corridor, "service")
+    try:
+        try:
+            fail(LookupError("no such prospect"))
+        except LookupError:
+            for logger in loggers_apart():
+                logger.exception("failed")
+        structlog.get_logger().error("by structlog")
+    finally:
+        end()
+    assert len(heard) == 1
+
+
+def test_listening_ends_where_somebody_has_replaced_the_method_since(
+    registry: Registry, heard: list[ErrorRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Theirs stays, and ours below it does nothing."""
+    monkeypatch.setattr(logging.Logger, "callHandlers", logging.Logger.callHandlers)
+    end = listen(Corridor(registry.incidents, [heard.append]), "service")
+    ours = logging.Logger.callHandlers
+
+    def theirs(self: logging.Logger, record: logging.LogRecord) -> None:
+        ours(self, record)
+
+    logging.Logger.callHandlers = theirs  # type: ignore[method-assign]
+    end()
+    assert logging.Logger.callHandlers is theirs
+    logging.getLogger("tests.handing_on").error("afterwards")
+    assert heard == []

@@ -436,6 +436,52 @@ def test_an_application_may_set_its_meter_provider_after_the_service_is_made() -
     assert "orders_total 3.0" in printed
 
 
+def test_a_first_push_at_the_end_of_the_process_is_no_fault() -> None:
+    """Then it is too late for a MeterProvider of ours, and needless."""
+    printed = run(
+        """
+        import http.server, threading
+        from otel_monitoring import MonitoringService
+
+        class Gateway(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self):
+                pushed = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                wanted = "jobs", 'monitoring_dropped_total{reason="internal"'
+                print(*(line for line in pushed.splitlines() if line.startswith(wanted)))
+                self.send_response(202)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Gateway)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        gateway = f"http://127.0.0.1:{server.server_port}"
+        monitoring = MonitoringService(prometheus_push_gateway=gateway)
+        monitoring.counter("jobs", unit="{job}", description="Jobs.").add(1)
+        """
+    )
+    assert printed == 'monitoring_dropped_total{reason="internal"} 0.0 jobs_total 1.0\n'
+
+
+def test_a_served_page_may_leave_the_meter_provider_to_the_application() -> None:
+    """With ``provide=False`` it may set one while the page is there; else one is made when that is served."""
+    printed = run(
+        """
+        from otel_monitoring import MonitoringService
+        monitoring = MonitoringService()
+        server = monitoring.serve(port=0, provide=False)
+        from opentelemetry import metrics
+        from opentelemetry.sdk.metrics import MeterProvider
+        print(isinstance(metrics.get_meter_provider(), MeterProvider))
+        assert monitoring.serve(port=0) is server
+        print(isinstance(metrics.get_meter_provider(), MeterProvider))
+        monitoring.shutdown()
+        """
+    )
+    assert printed.split() == ["False", "True"]
+
+
 def test_requests_that_opentelemetry_is_told_to_leave_out_become_no_spans() -> None:
     """OpenTelemetry's own variable of excluded URLs holds, with the metrics shown by the application too."""
     printed = run(

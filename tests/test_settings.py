@@ -131,6 +131,7 @@ def test_none_and_empty_text_mean_not_given(blank: str | None) -> None:
         ("target_labels", "team, rack", ("team", "rack")),
         ("push_grouping", "region=eu,zone=a%2Cb", {"region": "eu", "zone": "a,b"}),
         ("push_grouping", {"region": "eu"}, {"region": "eu"}),
+        ("request_id_header", " X-Correlation-ID ", "X-Correlation-ID"),
         (
             "platforms",
             "API.Example.com=acme, [::1]=here,localhost=",
@@ -191,6 +192,10 @@ def test_values_are_read(name: str, given_value: object, kept: object) -> None:
         ("foreign_metrics", [5]),
         ("target_labels", "__meta"),
         ("push_grouping", "region"),
+        ("request_id_header", "X Request"),
+        ("request_id_header", "X_REQUEST_ID"),
+        ("request_id_header", "X-Request-ID:"),
+        ("request_id_header", 3),
         ("platforms", "api.example.com"),
         ("platforms", "https://api.example.com=acme"),
         ("platforms", {"api.example.com:443": "acme"}),

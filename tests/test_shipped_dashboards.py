@@ -33,6 +33,7 @@ ROWS = {
         "Traffic and latency",
         "Saturation",
         "Streams and models",
+        "Websockets",
         "Objectives",
         "Telemetry health",
     ],

@@ -151,7 +151,7 @@ def _flask_exporter(app: Flask) -> None:
     from prometheus_client import CollectorRegistry
     from prometheus_flask_exporter import PrometheusMetrics
 
-    PrometheusMetrics(app, path=None, registry=CollectorRegistry(), group_by="url_rule")
+    PrometheusMetrics(app, registry=CollectorRegistry(), group_by="url_rule")
 
 
 CASES = (

@@ -86,6 +86,26 @@ def check(
         raise typer.Exit(1)
 
 
+@application.command(context_settings={"allow_interspersed_args": False}, no_args_is_help=True)
+def run(
+    command: Annotated[list[str], typer.Argument(help="The application's command, as in: uvicorn app:app.")],
+    *,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of /metrics; 0 takes any free one.", show_default="9464")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address of /metrics.", show_default="127.0.0.1")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what is instrumented.")] = False,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Do not serve /metrics.")] = False,
+) -> None:
+    """Run a Python application instrumented, without a changed line.
+
+    All that comes behind the options, or behind --, is the application's command.
+    """
+    from otel_monitoring.cli.run import run_command
+
+    run_command(command, port=port, host=host, quiet=quiet, no_serve=no_serve)
+
+
 def main() -> None:
     """Run the command line; what is wrong is said in one line and ends with exit code 1."""
     try:

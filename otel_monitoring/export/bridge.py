@@ -135,12 +135,14 @@ class ThirdParty:
         from opentelemetry.sdk.resources import Resource
 
         from otel_monitoring.export.reader import SharedProvider
+        from otel_monitoring.export.views import http_views
 
         there = otel.get_meter_provider()
         if not isinstance(there, MeterProvider) and _is_unset(there):
             if not make:
                 return None
-            made = SharedProvider(resource=Resource.create(dict(self._resource)), shutdown_on_exit=False)
+            resource = Resource.create(dict(self._resource))
+            made = SharedProvider(resource=resource, views=http_views(), shutdown_on_exit=False)
             otel.set_meter_provider(made)
             # Another thread may have been first.
             there = otel.get_meter_provider()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from wsgiref.types import WSGIApplication
 
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.wsgi import WSGIHandler
     from flask import Flask
     from starlette.applications import Starlette
 
@@ -76,7 +78,7 @@ def _watched_asgi(app: ASGIApp, watch: Watch) -> ASGIApp:
         return wrap_asgi(app, watch)
     from otel_monitoring.instrument.django import instrument_asgi_handler
 
-    return instrument_asgi_handler(app, handler, watch)
+    return instrument_asgi_handler(app, cast("ASGIHandler", handler), watch)
 
 
 def _watched_wsgi(app: WSGIApplication, watch: Watch) -> WSGIApplication:
@@ -87,7 +89,7 @@ def _watched_wsgi(app: WSGIApplication, watch: Watch) -> WSGIApplication:
     if handler is not None:
         from otel_monitoring.instrument.django import instrument_wsgi_handler
 
-        return instrument_wsgi_handler(app, handler, watch)
+        return instrument_wsgi_handler(app, cast("WSGIHandler", handler), watch)
     flask = cast("Flask | None", find(app, "flask", "Flask"))
     if flask is None:
         metrics = WSGIRequestMetrics(app, watch)

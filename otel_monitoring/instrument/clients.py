@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from otel_monitoring.instrument.hooks import replace_method
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from types import ModuleType
 
     from aiohttp import ClientSession
@@ -36,9 +36,16 @@ class Clients:
         self._classes: dict[type, list[Undo]] = {}
         self._objects: WeakKeyDictionary[object, list[Undo]] = WeakKeyDictionary()
 
-    def hook_all(self) -> None:
-        """Hook every library that is installed, with the clients that it has made already."""
-        for name in LIBRARIES:
+    def hook_all(self, libraries: Collection[str] = LIBRARIES) -> None:
+        """Hook every one of these libraries that is installed, with the clients that it has made already.
+
+        Raises:
+            ValueError: one is not known.
+        """
+        unknown = sorted(set(libraries).difference(LIBRARIES))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: clients are those of {', '.join(LIBRARIES)}")
+        for name in libraries:
             if name in sys.modules or find_spec(name) is not None:
                 with self._calls.incidents.contained(f"hooking {name}"):
                     self._hook_library(name, import_module(name))

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from otel_monitoring.instrument.asgi import wrap_asgi
 from otel_monitoring.instrument.metrics_path import checked_path, refuse_taken
 from otel_monitoring.instrument.requests import is_failure
 from otel_monitoring.instrument.routes import NOWHERE, UNMATCHED, Leaf, path_below
 from otel_monitoring.instrument.web import counted_key
-from otel_monitoring.instrument.wsgi import WSGIRequestMetrics
+from otel_monitoring.instrument.wsgi import NOTED, WSGIRequestMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from otel_monitoring.instrument.requests import Watch
     from otel_monitoring.instrument.web import ASGIApp, Receive, Scope, Send
 
-_LEAF = "otel_monitoring.django"
 _NOT_FOUND = 404
 _SIGNS_OF_REGEX = re.compile(r"[\^$]|\(\?P<|\\[AZ]")
 _GROUP_NAME = re.compile(r"\(\?P<(\w+)>")
@@ -48,12 +47,12 @@ def instrument_wsgi_handler(app: WSGIApplication, handler: WSGIHandler, watch: W
     routes = DjangoRoutes()
     _refuse_own_path(watch, routes)
     metrics = WSGIRequestMetrics(app, watch, routes.template)
-    get_response = handler.get_response
+    get_response = cast("Callable[[Any], Any]", handler.get_response)
 
     def noting(request: Any) -> Any:  # noqa: ANN401 (Django is not annotated)
         response = get_response(request)
         with metrics.incidents.contained("noting the route of a request to Django"):
-            request.environ[_LEAF] = routes.leaf(request, response.status_code)
+            request.environ[NOTED] = routes.leaf(request, response.status_code).template
         return response
 
     def hear(*, request: Any, **_more: object) -> None:  # noqa: ANN401 (Django is not annotated)
@@ -61,7 +60,7 @@ def instrument_wsgi_handler(app: WSGIApplication, handler: WSGIHandler, watch: W
             exchange = getattr(request, "environ", {}).get(metrics.key)
             error = sys.exc_info()[1]
             if exchange is not None and error is not None:
-                request.environ[_LEAF] = routes.leaf(request)
+                request.environ[NOTED] = routes.leaf(request).template
                 exchange.tell(error)
 
     metrics.hears = hear
@@ -127,10 +126,9 @@ class DjangoRoutes:
     """
 
     def __init__(self) -> None:
-        from django.urls import Resolver404, resolve
+        from django.urls import resolve
 
         self._resolve = resolve
-        self._unresolved = Resolver404
         self._leaves: dict[str, Leaf] = {}
         self._by_endpoint: dict[int, Leaf] = {}
         self._unmatched = self._added(UNMATCHED)
@@ -146,10 +144,8 @@ class DjangoRoutes:
 
     def template(self, environ: WSGIEnvironment) -> str:
         """Return the template of a WSGI request."""
-        noted: Leaf | None = environ.get(_LEAF)
-        if noted is None:
-            noted = self._of_path(environ.get("PATH_INFO", ""))
-        return noted.template
+        noted: str | None = environ.get(NOTED)
+        return self._of_path(environ.get("PATH_INFO", "")).template if noted is None else noted
 
     def only(self, endpoint: object) -> Leaf | None:
         """Return the route that was noted in the scope of an ASGI request."""
@@ -161,10 +157,9 @@ class DjangoRoutes:
 
     def _of_path(self, path: str, urlconf: object = None) -> Leaf:
         for tried in (path, f"{path}/"):
-            try:
-                return self._of_route(self._resolve(tried, urlconf).route)
-            except self._unresolved:
-                pass
+            # No route has the path; or the URLconf cannot be imported, which is for Django to say.
+            with suppress(Exception):
+                return self._of_route(self._resolve(tried, urlconf).route or "")
         return self._unmatched
 
     def _of_route(self, route: str) -> Leaf:
@@ -211,11 +206,6 @@ def _connect(hear: Callable[..., None]) -> None:
 
 
 def _refuse_own_path(watch: Watch, routes: DjangoRoutes) -> None:
-    if watch.metrics_path is None:
-        return
-    path = checked_path(watch.metrics_path)
-    template = UNMATCHED
-    # It imports the URLconf: where that fails, it is for Django to say so.
-    with suppress(Exception):
-        template = routes.search({"path": path}, "").template
-    refuse_taken(path, template)
+    if watch.metrics_path is not None:
+        path = checked_path(watch.metrics_path)
+        refuse_taken(path, routes.search({"path": path}, "").template)

@@ -68,7 +68,7 @@ class RequestLogs:
     def bind_asgi(self, scope: Mapping[str, Any]) -> object | None:
         """Bind the request of an ASGI scope; return what unbinds it, None where it could not be bound."""
         try:
-            headers = dict(scope["headers"])
+            headers = dict(scope.get("headers", ()))
             given = headers.get(self._header)
             request_id = made_id() if given is None else fit_id(given.decode("latin-1"))
             parent = headers.get(b"traceparent")

@@ -11,7 +11,7 @@ from otel_monitoring.instrument.exchange import Exchange
 from otel_monitoring.instrument.identity import RequestLogs
 from otel_monitoring.instrument.metrics_path import checked_path, given_metrics
 from otel_monitoring.instrument.requests import KEPT_AT_MOST, NOWHERE, Bound, Excluded, RequestSeries, known_method
-from otel_monitoring.instrument.routes import is_vague
+from otel_monitoring.instrument.routes import UNMATCHED, is_vague
 from otel_monitoring.instrument.server_spans import ServerSpans
 from otel_monitoring.instrument.spans import Spans
 from otel_monitoring.metrics.series import MISFITS
@@ -27,9 +27,15 @@ if TYPE_CHECKING:
 ANYWHERE = "/*"
 """The endpoint of requests to an application whose routes cannot be read."""
 
+NOTED = "otel_monitoring.template"
+"""Where an environment holds the template that Django has found."""
+
 
 def any_template(environ: WSGIEnvironment) -> str:
-    """Return the template of a request to any application: that of Flask's rule, where Flask is somewhere inside."""
+    """Return the template of a request to any application: Flask's or Django's, where one is inside."""
+    noted: str | None = environ.get(NOTED)
+    if noted is not None:
+        return ANYWHERE if noted == UNMATCHED else noted
     # Where Werkzeug keeps the request, as it documents; Flask adds the rule to it.
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     return ANYWHERE if rule is None else str(rule.rule)

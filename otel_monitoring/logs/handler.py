@@ -69,3 +69,31 @@ def attach(corridor: Corridor, default_component: str) -> Callable[[], None]:
     handler = ErrorHandler(corridor, default_component)
     root.addHandler(handler)
     return lambda: root.removeHandler(handler)
+
+
+def listen(corridor: Corridor, default_component: str) -> Callable[[], None]:
+    """Report the error records of all loggers, without a handler anywhere.
+
+    So ``logging.basicConfig``, ``logging.lastResort`` and handlers that are replaced later do
+    what they always did, and loggers that do not propagate are heard, too.  A corridor that
+    has an ErrorHandler as well hears of each record once.
+
+    Returns:
+        A function that ends it; where somebody has replaced the method since, ours stays and does nothing.
+    """
+    heard = ErrorHandler(corridor, default_component)
+    before = logging.Logger.callHandlers
+    ended: list[bool] = []
+
+    def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
+        if record.levelno >= heard.level and not ended:
+            heard.handle(record)
+        before(self, record)
+
+    def end() -> None:
+        ended.append(True)
+        if logging.Logger.callHandlers is call_handlers:
+            logging.Logger.callHandlers = before  # type: ignore[method-assign]
+
+    logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
+    return end

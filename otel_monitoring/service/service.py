@@ -99,6 +99,7 @@ class MonitoringService(WithGrafana):
         self._lock = threading.RLock()
         self._undo: list[Callable[[], None]] = []
         self._third_party: ThirdParty | None = None
+        self._ending = False
         self._pusher: Pusher | None = None
         self._server: MetricsServer | None = None
         self._error_log: ErrorLog | None = None
@@ -336,6 +337,12 @@ class MonitoringService(WithGrafana):
         """
         return self._corridor.add_sink(sink)
 
+    def hear_logging(self) -> None:
+        """Report errors that are logged with the standard library, and leave its configuration as it is."""
+        from otel_monitoring.logs.handler import listen
+
+        self._undo.append(listen(self._corridor, self._component))
+
     def configure_logging(
         self,
         format: Literal["json", "console"] = "json",  # noqa: A002 (as logging.basicConfig names it)
@@ -525,6 +532,18 @@ class MonitoringService(WithGrafana):
             self._third_party.leave_to_us("fastapi")
         return served
 
+    def instrument_clients(self, *libraries: str) -> None:
+        """Measure the HTTP clients of these libraries alone, as ``instrument()`` does those of all.
+
+        Args:
+            libraries: by the names they are imported under, such as ``requests``.
+
+        Raises:
+            ValueError: a library is none of those that can be measured.
+        """
+        if not self.settings.disabled:
+            self._http_clients().hook_all(libraries)
+
     def _http_clients(self) -> Clients:
         with self._lock:
             if self._clients is None:
@@ -559,12 +578,14 @@ class MonitoringService(WithGrafana):
 
         return metrics_wsgi(self.exposition)
 
-    def serve(self, port: int | None = None, host: str | None = None) -> MetricsServer:
+    def serve(self, port: int | None = None, host: str | None = None, *, provide: bool = True) -> MetricsServer:
         """Serve ``/metrics`` on a port of its own, from threads of its own.
 
         Args:
             port: None takes the setting ``prometheus_port`` (9464), 0 any free one.
             host: None takes the setting ``prometheus_host`` (127.0.0.1).
+            provide: set an OpenTelemetry MeterProvider now where the application has set none;
+                without it that is left to the first scrape, so that the application may come first.
 
         Returns:
             The server, with its ``url``; the one that runs already where there is one.
@@ -576,7 +597,8 @@ class MonitoringService(WithGrafana):
         from otel_monitoring.export.server import MetricsServer
 
         settings = self.settings
-        self._attach_third_party()
+        if provide:
+            self._attach_third_party()
         with self._lock:
             if self._server is None or not self._server.running:
                 access = Access(
@@ -623,6 +645,7 @@ class MonitoringService(WithGrafana):
             timeout_seconds: all of it takes at most this; None takes ``shutdown_timeout_seconds``.
         """
         atexit.unregister(self.shutdown)
+        self._ending = True
         bound = self.settings.shutdown_timeout_seconds if timeout_seconds is None else timeout_seconds
         until = monotonic() + bound
         with self.registry.incidents.contained("shutting down"):
@@ -730,7 +753,8 @@ class MonitoringService(WithGrafana):
     def _attach_third_party(self) -> None:
         if self._third_party is not None:
             with self.registry.incidents.contained("reading third-party instruments"):
-                self._third_party.attach()
+                # At the end of the process the SDK cannot be started any more, and nobody has recorded to it.
+                self._third_party.attach(make=not self._ending)
 
     @property
     def _pushes_nowhere(self) -> bool:

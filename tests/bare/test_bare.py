@@ -46,7 +46,8 @@ def test_what_is_recorded_is_shown() -> None:
 @pytest.mark.asyncio
 async def test_what_needs_an_extra_says_which() -> None:
     """The message names the extra to install."""
-    with MonitoringService() as monitoring, pytest.raises(ExtraMissingError, match=r"otel-monitoring\[grafana\]"):
+    service = MonitoringService(grafana_url="http://127.0.0.1:9")
+    with service as monitoring, pytest.raises(ExtraMissingError, match=r"otel-monitoring\[grafana\]"):
         await monitoring.create_grafana_dashboard({"title": "System Overview"})
 
 
@@ -83,3 +84,17 @@ def test_postgresql_needs_its_extra() -> None:
     """The message names the extra to install."""
     with pytest.raises(ExtraMissingError, match=r"otel-monitoring\[postgres\]"):
         MonitoringService(store_errors="postgresql://db.example/errors")
+
+
+def test_a_program_is_run_without_a_changed_line() -> None:
+    """Neither a framework nor an instrumentor needs to be there."""
+    program = Path(sys.executable).with_name("otel-monitoring")
+    ran = subprocess.run(
+        [program, "run", "--port", "0", "--", sys.executable, "-c", "print('done')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "done\n"
+    assert "metrics at http://127.0.0.1:" in ran.stderr
+    assert "web applications  none" in ran.stderr

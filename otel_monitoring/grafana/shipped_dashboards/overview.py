@@ -16,7 +16,7 @@ from otel_monitoring.grafana.shipped_dashboards.overview_series import (
     REQUESTS,
     requests_in_time,
 )
-from otel_monitoring.grafana.shipped_dashboards.overview_traffic import streams_row, traffic_row
+from otel_monitoring.grafana.shipped_dashboards.overview_traffic import streams_row, traffic_row, websockets_row
 from otel_monitoring.grafana.shipped_rules.terms import OVERVIEW, number
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def overview(thresholds: Thresholds, objectives: Objectives) -> Dashboard:
             traffic_row(thresholds),
             saturation_row(thresholds),
             streams_row(),
+            websockets_row(),
             objectives_row(thresholds, objectives),
             telemetry_row(),
         ],

@@ -152,6 +152,65 @@ def _operations_by_outcome() -> Panel:
     )
 
 
+def websockets_row() -> Row:
+    """Return the row on websockets."""
+    return Row(
+        "Websockets",
+        _open_websockets(),
+        _websocket_messages(),
+        _websockets_by_outcome(),
+        _websocket_time_p95(),
+        collapsed=True,
+    )
+
+
+def _open_websockets() -> Panel:
+    return Panel(
+        "Open websockets",
+        Target('sum by (endpoint) (websocket_connections{endpoint=~"$endpoint"})', "{{endpoint}}"),
+        unit="short",
+        minimum=0,
+        stacked=True,
+        links=ONLY_ENDPOINT,
+        description="Websocket connections that are open, of all workers together.",
+    )
+
+
+def _websocket_messages() -> Panel:
+    return Panel(
+        "Websocket messages",
+        Target(
+            per_second('websocket_messages_total{endpoint=~"$endpoint"}', "endpoint, direction"),
+            "{{endpoint}} {{direction}}",
+        ),
+        unit="cps",
+        links=ONLY_ENDPOINT,
+        description="Messages received and sent per second.",
+    )
+
+
+def _websockets_by_outcome() -> Panel:
+    return Panel(
+        "Websockets by outcome",
+        Target(per_second('websocket_duration_seconds_count{endpoint=~"$endpoint"}', "outcome"), "{{outcome}}"),
+        unit="cps",
+        stacked=True,
+        colors={"closed": "green", "refused": "yellow", "error": "red"},
+        description="Websockets that ended per second, by how.",
+    )
+
+
+def _websocket_time_p95() -> Panel:
+    return Panel(
+        "Websocket time p95",
+        Target(quantile(0.95, 'websocket_duration_seconds_bucket{endpoint=~"$endpoint"}', "endpoint"), "{{endpoint}}"),
+        unit="s",
+        minimum=0,
+        links=ONLY_ENDPOINT,
+        description="95 % of the websockets end within this time.",
+    )
+
+
 def streams_row() -> Row:
     """Return the row on streams, websockets and calls to models."""
     return Row(

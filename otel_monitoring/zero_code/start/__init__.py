@@ -1,0 +1,1 @@
+"""Stands first in PYTHONPATH of what ``otel-monitoring run`` starts, and holds ``sitecustomize`` alone."""
