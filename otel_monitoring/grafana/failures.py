@@ -33,7 +33,25 @@ from otel_monitoring.exceptions import GrafanaError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GrafanaError"]
+__all__ = [
+    "CertificateError",
+    "FolderMissingError",
+    "ForbiddenError",
+    "GrafanaError",
+    "NewerSchemaError",
+    "NotAGrafanaError",
+    "NotFoundError",
+    "OfflineError",
+    "ProvisionedError",
+    "QueryFailedError",
+    "RateLimitedError",
+    "RefusedError",
+    "ReplyTimeoutError",
+    "ServerFaultError",
+    "UnauthorizedError",
+    "UnreachableError",
+    "VersionConflictError",
+]
 
 
 class OfflineError(GrafanaError):
