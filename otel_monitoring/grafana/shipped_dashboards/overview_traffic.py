@@ -212,14 +212,11 @@ def _websocket_time_p95() -> Panel:
 
 
 def streams_row() -> Row:
-    """Return the row on streams, websockets and calls to models."""
+    """Return the row on streams, and calls to models."""
     return Row(
         "Streams and models",
         _time_to_first_item_p95(),
         _stream_items(),
-        _websocket_connections(),
-        _websocket_messages(),
-        _websocket_duration_p95(),
         _tokens_by_model(),
         _model_calls_p95(),
         collapsed=True,
@@ -248,38 +245,6 @@ def _stream_items() -> Panel:
         unit="cps",
         links=ONLY_COMPONENT,
         description="Items that streams give per second.",
-    )
-
-
-def _websocket_connections() -> Panel:
-    return Panel(
-        "Websocket connections",
-        Target("sum by (endpoint) (websocket_connections)", "{{endpoint}}"),
-        unit="short",
-        minimum=0,
-        empty="No websockets.",
-        description="Websockets that are open.",
-    )
-
-
-def _websocket_messages() -> Panel:
-    return Panel(
-        "Websocket messages",
-        Target(per_second("websocket_messages_total", "endpoint, direction"), "{{endpoint}} {{direction}}"),
-        unit="cps",
-        empty="No websockets.",
-        description="Messages over websockets per second, received and sent.",
-    )
-
-
-def _websocket_duration_p95() -> Panel:
-    return Panel(
-        "Websocket duration p95",
-        Target(quantile(0.95, "websocket_duration_seconds_bucket", "endpoint, outcome"), "{{endpoint}} {{outcome}}"),
-        unit="s",
-        minimum=0,
-        empty="No websockets.",
-        description="95 % of the websockets end within this time, by how they ended.",
     )
 
 
