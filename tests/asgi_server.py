@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from tests.servers import free_port, wait_until
+from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 @contextmanager
 def served(app: ASGIApp) -> Generator[int]:
     """Serve an application; gives the port."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", ws="wsproto", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_until(lambda: server.started)
-        yield port
-    finally:
-        server.should_exit = True
-        thread.join()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="wsproto", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            wait_until(lambda: server.started)
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -48,8 +48,17 @@ def spreads(registry: Registry, metric: Declaration = REQUEST_DURATION) -> dict[
     return {labels: value for labels, value in found.items() if isinstance(value, Distribution)}
 
 
+def counted(registry: Registry) -> float:
+    """Return how many requests are counted by now, to be waited on: each has its duration already."""
+    found = values(registry, HTTP_REQUESTS).values()
+    return sum(value for value in found if isinstance(value, float))
+
+
 def counts(registry: Registry) -> dict[tuple[str, ...], float]:
-    """Return the requests by endpoint, method and status, having seen that each has a duration."""
+    """Return the requests by endpoint, method and status, having seen that each has a duration.
+
+    To be asked when none is on its way any more: a request is not counted at the moment at which its duration is.
+    """
     found: dict[tuple[str, ...], float] = {}
     durations: dict[tuple[str, ...], int] = {}
     for labels, value in values(registry, HTTP_REQUESTS).items():

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.programs
 
 COMMAND = (sys.executable, "-c", "from otel_monitoring.cli import main; main()", "check")
 ROOT = Path(__file__).parents[1]
-ENDS_WITHIN_SECONDS = 120
+ENDS_WITHIN_SECONDS = 240
 
 RIGHT = """
 from otel_monitoring import MonitoringService

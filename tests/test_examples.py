@@ -102,7 +102,7 @@ def test_the_fastapi_application_shows_its_requests() -> None:
         assert ask(f"{address}/prospects/unknown/score").status == 500
         assert ask(f"{address}/prospects/anna/draft").body == b"Hello anna, I have seen your work. "
         assert ask(f"{address}/prospects/anna/messages", method="POST").status == 202
-        sent = "outreach_attempts_total", "linkedin", "sent"
+        sent = "operations_total", "send", "sender", "success"
         wait_until(lambda: shown(address).get(sent))
         found = shown(address)
     assert found["http_requests_total", "/prospects/{prospect_id}/score", "GET", "2xx"] == 1

@@ -19,7 +19,7 @@ from otel_monitoring.exceptions import ConfigurationError
 from otel_monitoring.instrument.requests import Watch
 from otel_monitoring.instrument.wsgi import WSGIRequestMetrics
 from otel_monitoring.metrics import Registry
-from tests.requests_seen import Reported, counts, spreads
+from tests.requests_seen import Reported, counted, counts, spreads
 from tests.servers import ask, wait_until
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def test_client_of_a_real_server_that_hangs_up_is_no_error(registry: Registry) -
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             assert connection.recv(10)
-        wait_until(lambda: counts(registry))
+        wait_until(lambda: counted(registry))
     assert reported.shown == []
     assert counts(registry) == {("/*", "GET", "2xx"): 1}
 

@@ -301,7 +301,7 @@ def test_every_query_gives_data_where_there_should_be_and_the_same_in_both_kinds
     monitoring: MonitoringService, prometheus: PrometheusServer, tmp_path: Path
 ) -> None:
     work(monitoring, 0)
-    job = prometheus.scrape(monitoring.serve(port=0).url)
+    job = prometheus.scrape(monitoring.serve(port=0).url, interval="500ms")
     groups = shipped_groups(Thresholds.read(dict(EAGER)), monitoring.objectives, job=job)
     (tmp_path / "rules.yml").write_text(
         rule_file(groups).replace('interval: "', 'interval: "1s" # "'), encoding="utf-8"

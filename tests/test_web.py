@@ -26,7 +26,7 @@ from otel_monitoring.instrument.routes import RouteTemplates
 from otel_monitoring.instrument.web import RequestMetrics, Uncounted
 from otel_monitoring.metrics import Registry
 from tests.asgi_server import served
-from tests.requests_seen import Reported, counts, spreads, values
+from tests.requests_seen import Reported, counted, counts, spreads, values
 from tests.servers import PATIENCE_SECONDS, ask, wait_until
 
 if TYPE_CHECKING:
@@ -514,7 +514,7 @@ def test_real_server_streams_and_clients_that_hang_up(registry: Registry) -> Non
             assert connection.recv(1000)
         with hanging_up(port, "/wait"):
             wait_until(lambda: steps)
-        wait_until(lambda: sum(counts(registry).values()) == 3)
+        wait_until(lambda: counted(registry) == 3)
     assert counts(registry) == {("/events", "GET", "2xx"): 2, ("/wait", "GET", "4xx"): 1}
     assert reported.reports == []
 

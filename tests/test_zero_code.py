@@ -15,6 +15,7 @@ import pytest
 from tests.servers import ask, check_metrics, wait_until
 from tests.zero_code_programs import (
     COMMAND,
+    ENDS_WITHIN_SECONDS,
     GUNICORN,
     PROGRAMS,
     SERVED,
@@ -153,8 +154,8 @@ def test_a_uvicorn_application_is_measured(tmp_path: Path) -> None:
         [url] = program.wait_for(UVICORN)
         answers = [ask(f"{url}/items/{number}").status for number in (1, 2, 0, 5)]
         assert answers == [200, 200, 500, 200]
+        wait_until(lambda: total([page], "http_requests_total") == 4)
         assert requests_of([page]) == 3
-        assert total([page], "http_requests_total") == 4
         assert total([page], "request_duration_seconds_count") == 4
         assert total([page], "system_errors_total", error_type="ZeroDivisionError") == 1
         assert total([page], "system_errors_total") == 1
@@ -177,7 +178,7 @@ def test_the_workers_of_uvicorn_serve_in_place_of_their_supervisor(tmp_path: Pat
         program.wait_for(rf"worker \d+: {SERVED}", times=workers)
         [url] = program.wait_for(UVICORN)
         program.wait_for("Application startup complete", times=workers)
-        wait_until(lambda: all_are_counted(program, url, workers))
+        wait_until(lambda: all_are_counted(program, url, workers), ENDS_WITHIN_SECONDS)
         [supervisor] = re.findall(f"service .*{SERVED}", program.said)
         assert supervisor in pages_of_workers(program, workers) or not answers(supervisor)
         assert program.said.count(CHECKLIST) == 1
@@ -537,7 +538,7 @@ def test_a_reader_that_leaves_ends_a_program_that_is_no_python(tmp_path: Path) -
         assert program.stdout is not None
         program.stdout.readline()
         program.stdout.close()
-        assert program.wait(60) == -signal.SIGPIPE
+        assert program.wait(ENDS_WITHIN_SECONDS) == -signal.SIGPIPE
 
 
 def test_an_application_that_crashes_does_so_as_before(tmp_path: Path) -> None:
@@ -728,6 +729,7 @@ def test_opentelemetrys_own_command_picks_it_up(tmp_path: Path) -> None:
         [url] = program.wait_for(UVICORN)
         for _ in range(3):
             assert ask(f"{url}/items/1").status == 200
+        wait_until(lambda: requests_of([page]) >= 3)
         assert requests_of([page]) == 3
         assert "http_server" not in ask(page).body.decode()
         assert program.said.count(CHECKLIST) == 1
@@ -762,7 +764,7 @@ def test_another_distribution_of_opentelemetry_goes_on_as_before(tmp_path: Path,
         env=clean_environment(PYTHONPATH=str(tmp_path), OTEL_MONITORING_PROMETHEUS_PORT="0", **choice),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=ENDS_WITHIN_SECONDS,
         check=True,
     )
     expected = ["done"] if chosen else ["other distro", "other configurator", "done"]
@@ -832,7 +834,7 @@ def test_a_file_that_is_no_program_is_said(tmp_path: Path, mode: int) -> None:
 
 def test_without_a_command_the_usage_is_shown(tmp_path: Path) -> None:
     """It ends with 2, as wrong usage does."""
-    done = subprocess.run([*COMMAND, "run"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*COMMAND, "run"], capture_output=True, text=True, timeout=ENDS_WITHIN_SECONDS, check=False)
     assert done.returncode == 2
     assert "run [OPTIONS]" in done.stdout + done.stderr
 

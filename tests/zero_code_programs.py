@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COMMAND = (sys.executable, "-c", "from otel_monitoring.cli import main; main()")
 PROGRAMS = Path(sys.executable).parent
-ENDS_WITHIN_SECONDS = 60
+ENDS_WITHIN_SECONDS = 240
 
 HEARS_CTRL_C = (
     sys.executable,
