@@ -323,7 +323,11 @@ def check_metrics(text: bytes | str) -> list[str]:
     """Return what ``promtool check metrics`` finds wrong with text 0.0.4: nothing where all is well."""
     given = text.encode() if isinstance(text, str) else text
     done = subprocess.run(
-        [find_program("promtool"), "check", "metrics"], input=given, capture_output=True, check=False, timeout=PATIENCE_SECONDS
+        [find_program("promtool"), "check", "metrics"],
+        input=given,
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
     )
     complaints = (done.stdout + done.stderr).decode().splitlines()
     assert done.returncode == 0 or complaints

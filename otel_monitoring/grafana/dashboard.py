@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Query
 from otel_monitoring.catalogue.usual import UsualQueries
-from otel_monitoring.exceptions import DashboardError, ExtraMissingError
+from otel_monitoring.exceptions import DashboardError
+from otel_monitoring.grafana.extra import needing_extra
 from otel_monitoring.grafana.panel import Link, Panel
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
 _START = re.compile(r"now-\d+[smhdwMy]|now(-\d+[smhdwMy])?/[smhdwMy]")
 _DURATION = re.compile(r"\d+(ms|s|m|h|d|w)")
-_LIBRARIES = frozenset({"grafana_foundation_sdk", "promql_parser"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +155,9 @@ class Dashboard:
             DashboardError: a variable's values cannot be known.
             ExtraMissingError: otel-monitoring[grafana] is not installed.
         """
-        try:
+        with needing_extra("building a dashboard"):
             from otel_monitoring.grafana.assembly import assemble
             from otel_monitoring.grafana.check import check_query
-        except ModuleNotFoundError as missing:
-            raise _without_extra(missing) from None
         for where, expr in self._queries():
             check_query(expr, catalogue, where=f"dashboard {self.title!r}, {where}", recorded=recorded)
         return assemble(self, catalogue)
@@ -253,11 +251,3 @@ def _panel(panel: object, *, row: str) -> Panel:
 
 def _several(values: object) -> tuple[object, ...]:
     return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (values,)
-
-
-def _without_extra(missing: ModuleNotFoundError) -> ImportError:
-    if (missing.name or "").partition(".")[0] not in _LIBRARIES:
-        return missing
-    return ExtraMissingError(
-        f"building a dashboard needs {missing.name}, which is not installed:  pip install 'otel-monitoring[grafana]'"
-    )
