@@ -29,6 +29,8 @@ ALWAYS_THERE = ("datasource", "job", "instance")
 UID_LENGTH = 40
 """What Grafana takes at most."""
 
+UID = re.compile(rf"[A-Za-z0-9_-]{{1,{UID_LENGTH}}}")
+
 TAG = "otel-monitoring"
 """What dashboards carry, so that they find each other."""
 
@@ -39,7 +41,6 @@ DIGEST_LENGTH = 8
 
 NO_RECORDED: Mapping[str, frozenset[str]] = MappingProxyType({})
 
-_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
 _START = re.compile(r"now-\d+[smhdwMy]|now(-\d+[smhdwMy])?/[smhdwMy]")
 _DURATION = re.compile(r"\d+(ms|s|m|h|d|w)")
@@ -174,7 +175,7 @@ class Dashboard:
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.title, str) or not self.title.strip():
             yield f"the title is {self.title!r}: write what it is called"
-        if not _fits(_UID, self.uid):
+        if not _fits(UID, self.uid):
             yield f"the uid {self.uid!r} is none: up to {UID_LENGTH} letters, digits, '_' and '-'"
         for row in self.rows:
             if not isinstance(row, Row):

@@ -116,8 +116,8 @@ def check_asked(expr: str, catalogue: Catalogue, *, where: str) -> None:
 
     with needing_extra("checking a query"):
         from otel_monitoring.grafana.check import check_query
-        from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
-    check_query(expr, catalogue, where=where, recorded=recorded_series(shipped_groups()))
+        from otel_monitoring.grafana.shipped_rules import shipped_series
+    check_query(expr, catalogue, where=where, recorded=shipped_series())
 
 
 def _shown(value: object) -> str:
