@@ -11,9 +11,10 @@ from typing import IO
 from urllib.request import urlopen
 
 import otel_monitoring
+from tests.servers import ask, wait_until
 
 COMMAND = (sys.executable, "-c", "from otel_monitoring.cli import main; main()")
-ENDS_WITHIN_SECONDS = 60
+ENDS_WITHIN_SECONDS = 240
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,6 +59,19 @@ def test_the_demo_serves_its_metrics_and_ctrl_c_ends_it() -> None:
         out, errors = process.communicate(timeout=ENDS_WITHIN_SECONDS)
     assert process.returncode == 0, errors
     assert "Traceback" not in out + errors
+
+
+def test_the_demo_makes_its_traffic_where_it_was_told_to_listen() -> None:
+    """Another address than the usual one is shown, and is where requests come in."""
+    command = [*COMMAND, "demo", "--host", "127.0.0.2", "--port", "0", "--requests-per-second", "80"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = read_until(process.stdout, r"http://[\d.]+:\d+/metrics")[0]
+            assert url.startswith("http://127.0.0.2:")
+            wait_until(lambda: b"http_requests_total{" in ask(url).body)
+        finally:
+            process.kill()
 
 
 def test_a_port_in_use_is_said_in_one_line() -> None:

@@ -181,7 +181,7 @@ async def test_who_is_not_known_is_told_how_to_sign_in(
     server: GrafanaServer, caplog: pytest.LogCaptureFixture, given: dict[str, Any], words: str
 ) -> None:
     """Each kind of credentials has its own advice."""
-    told = await fail(Connection(url=server.url, **given), caplog)
+    told = await fail(Connection(url=server.url, timeout_seconds=60.0, **given), caplog)
     assert isinstance(told.failure, UnauthorizedError)
     assert words in str(told.failure)
 
@@ -195,9 +195,7 @@ async def test_a_missing_permission_is_named(
     server: GrafanaServer, caplog: pytest.LogCaptureFixture, token: str, permissions: str
 ) -> None:
     """As Grafana names it, in the message and by itself."""
-    told = await fail(
-        Connection(url=server.url, token=token), caplog, act=lambda client: client.ensure_folder("x", uid=None)
-    )
+    told = await fail(to(server, token=token), caplog, act=lambda client: client.ensure_folder("x", uid=None))
     assert isinstance(told.failure, ForbiddenError)
     assert told.failure.permissions == permissions
     assert permissions in str(told.failure)
@@ -209,7 +207,7 @@ async def test_a_missing_permission_is_named(
 async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     """Refused, and a host that nobody knows."""
     for url in (f"http://127.0.0.1:{free_port()}", "http://no-such-host.invalid:3000"):
-        told = await fail(Connection(url=url, token=TOKEN), caplog)
+        told = await fail(Connection(url=url, token=TOKEN, timeout_seconds=60.0), caplog, patience=ONCE)
         assert type(told.failure) is UnreachableError
         assert f"{url} cannot be reached" in str(told.failure)
         assert "Check grafana_url" in str(told.failure)

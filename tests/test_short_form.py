@@ -201,6 +201,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "classic query": ([{**CLASSIC, "query": 5}], {}, "the query is 5: write {'params'"),
     "query of a panel": ([{**CLASSIC, "query": {"params": ["A", "5m", "now"]}}], {}, "there is no panel"),
     "query's time": ([{**CLASSIC, "query": {"params": ["A", "5x"], "expr": "up"}}], {}, "time is '5x': write it as"),
+    "query's params": ([{**CLASSIC, "query": {"params": 5, "expr": "up"}}], {}, "params are 5: write a name and times"),
     "query's empty time": (
         [{**CLASSIC, "query": {"params": ["A", "now", "now"], "expr": "up"}}],
         {},

@@ -236,8 +236,9 @@ class Thresholds:
     @classmethod
     def table(cls) -> tuple[ThresholdRow, ...]:
         """Return the documentation of all thresholds, a row each."""
+        defaults = _defaults()
         return tuple(
-            ThresholdRow(name, _defaults()[name], about.unit, _range(about), about.scope, about.meaning)
+            ThresholdRow(name, defaults[name], about.unit, _range(about), about.scope, about.meaning)
             for name, about in _ABOUT.items()
         )
 

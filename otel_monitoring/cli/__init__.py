@@ -9,7 +9,7 @@ import typer
 
 from otel_monitoring import __version__
 from otel_monitoring.cli.errors import error_commands
-from otel_monitoring.cli.grafana import grafana_commands
+from otel_monitoring.cli.grafana import GrafanaCommand, grafana_commands
 from otel_monitoring.cli.harmless import lines_of
 from otel_monitoring.exceptions import MonitoringError
 
@@ -56,7 +56,7 @@ def demo(
     run_demo(host=host, port=port, seconds=seconds, requests_per_second=requests_per_second)
 
 
-@application.command()
+@application.command(cls=GrafanaCommand)
 def check(
     service: Annotated[
         str | None,

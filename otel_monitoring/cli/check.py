@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from otel_monitoring.catalogue.thresholds import Thresholds
 from otel_monitoring.cli.harmless import one_line
 from otel_monitoring.cli.output import standard_output
-from otel_monitoring.exceptions import ExtraMissingError, MonitoringError
+from otel_monitoring.exceptions import MonitoringError
 from otel_monitoring.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 INSTALLED = frozenset({"node_modules", "site-packages"})
 USUAL_DOCUMENTS = ("README.md", "docs")
-_LIBRARIES = frozenset({"grafana_foundation_sdk", "promql_parser"})
 
 
 def run_check(service: str | None, documents: tuple[Path, ...]) -> bool:
@@ -30,7 +29,7 @@ def run_check(service: str | None, documents: tuple[Path, ...]) -> bool:
         documents: files and folders to read beside the usual ones of the current folder.
 
     Raises:
-        MonitoringError: there is no such service or document, or an extra is not installed.
+        MonitoringError: there is no such service or document.
     """
     agreement = _agreement(service, documents)
     with standard_output() as console:
@@ -42,16 +41,8 @@ def run_check(service: str | None, documents: tuple[Path, ...]) -> bool:
 
 def _agreement(service: str | None, documents: tuple[Path, ...]) -> Agreement:
     from otel_monitoring.cli.grafana_content import Choice, subject_of
+    from otel_monitoring.grafana.agreement import agreement_of
 
-    try:
-        from otel_monitoring.grafana.agreement import agreement_of
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in _LIBRARIES:
-            raise
-        raise ExtraMissingError(
-            f"checking needs {(missing.name or '').replace('_', '-')}, which is not installed:  "
-            "pip install 'otel-monitoring[grafana]'"
-        ) from None
     content = subject_of(Choice(service=service)).content
     return agreement_of(
         content.catalogue, content.dashboards, content.groups, _read(documents), not_metrics=_other_names()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 HOST = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 (only who asks for it listens there)
 READINGS_PER_SECOND = 2
 STARTS_WITHIN_SECONDS = 15.0
 STOPS_WITHIN_SECONDS = 5.0
@@ -44,7 +45,7 @@ def run_demo(*, host: str = HOST, port: int, seconds: float | None, requests_per
     listening = _listen(host, port)
     with MonitoringService(service_name="outreach") as monitoring:
         server = _start_server(monitoring, listening)
-        address = f"{HOST}:{listening.getsockname()[1]}"
+        address = _address_of(listening)
         stop = threading.Event()
         callers = [
             threading.Thread(target=_call, args=(address, CALLERS / requests_per_second, number, stop), daemon=True)
@@ -74,6 +75,12 @@ def _listen(host: str, port: int) -> socket.socket:
             f"port {port} of {host} cannot be used ({error.strerror}): take another with --port"
         ) from error
     return listening
+
+
+def _address_of(listening: socket.socket) -> str:
+    """Return where this machine reaches what listens there: what listens everywhere is on loopback, too."""
+    host, port = listening.getsockname()
+    return f"{HOST if host == EVERYWHERE else host}:{port}"
 
 
 def _start_server(monitoring: MonitoringService, listening: socket.socket) -> Server:

@@ -9,7 +9,6 @@ import typer
 from typer.core import TyperCommand
 
 from otel_monitoring.cli.grafana_content import Choice, subject_of
-from otel_monitoring.exceptions import ExtraMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -35,9 +34,6 @@ Examples:
 """,
 )
 
-LIBRARIES = frozenset({"grafana_client", "grafana_foundation_sdk", "niquests", "promql_parser"})
-"""What comes with the extra."""
-
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """Typer's own, wherever the installed one has it from."""
 
@@ -47,14 +43,10 @@ class GrafanaCommand(TyperCommand):
 
     def invoke(self, *arguments, **options):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN201 (typer's)
         """Run it."""
-        try:
+        from otel_monitoring.grafana.extra import needing_extra
+
+        with needing_extra("this command"):
             return super().invoke(*arguments, **options)
-        except ModuleNotFoundError as missing:
-            if (missing.name or "").partition(".")[0] not in LIBRARIES:
-                raise
-            raise ExtraMissingError(
-                f"this needs {missing.name}, which is not installed: pip install 'otel-monitoring[grafana]'"
-            ) from None
 
 
 class PlanCommand(GrafanaCommand):

@@ -13,8 +13,8 @@ from otel_monitoring.exceptions import MonitoringError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 READABLE = 0o644
+"""By everybody; written by its owner alone."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def _replaced(target: Path, *, private: bool) -> Iterator[TextIO]:
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".otel-monitoring-", suffix=".part")
     try:
         if not private:
-            os.fchmod(descriptor, READABLE)
+            Path(temporary).chmod(READABLE)
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 (mkstemp gives a descriptor)
             yield file
             file.flush()

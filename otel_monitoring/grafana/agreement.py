@@ -117,12 +117,12 @@ def _metric_problems(
 def _dashboard_problems(
     dashboard: Dashboard, catalogue: Catalogue, recorded: Mapping[str, frozenset[str]]
 ) -> Iterator[str]:
+    known = KnownSeries(catalogue, recorded=recorded)
     found: list[str] = []
     for panel in dashboard.panels:
         where = f"dashboard {dashboard.title!r}, panel {panel.title!r}"
         for target in panel.targets:
             problem = _query_problem(target.expr, catalogue, where=where, recorded=recorded)
-            known = KnownSeries(catalogue, recorded=recorded)
             found += [problem] if problem else [f"{where}: {one}" for one in _legend_problems(target, known)]
     yield from found or _build_problems(dashboard, catalogue, recorded)
 
@@ -147,6 +147,7 @@ def _legend_problems(target: Target, known: KnownSeries) -> Iterator[str]:
 
 
 def _group_problems(group: RuleGroup, catalogue: Catalogue, recorded: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    known = KnownSeries(catalogue, recorded=recorded)
     for record in group.records:
         problem = _query_problem(record.expr, catalogue, where=f"record {record.name!r}", recorded=recorded)
         if problem:
@@ -157,9 +158,7 @@ def _group_problems(group: RuleGroup, catalogue: Catalogue, recorded: Mapping[st
         if problem:
             yield problem
             continue
-        labels = labels_within(
-            parse_query(alert.expr, where=where), KnownSeries(catalogue, recorded=recorded).labels_of
-        )
+        labels = labels_within(parse_query(alert.expr, where=where), known.labels_of)
         yield from (f"{where}: {one}" for one in alert.unknown_labels(labels))
         if not alert.summary:
             yield f"{where}: it has no summary: say in one line what is wrong"

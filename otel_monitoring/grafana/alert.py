@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SEVERITIES = ("critical", "warning", "info", "none")
 
+LONGEST_TITLE = 190
+"""What Grafana takes at most."""
+
 DURATION = re.compile(r"0|(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
 """Prometheus's durations: units fall, each at most once."""
 
@@ -24,7 +27,6 @@ _SERIES_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`""")
 _NOT_YOURS = frozenset({"alertname", "severity"})
-_LONGEST_TITLE = 190
 _STEP_SECONDS = 10
 
 
@@ -99,8 +101,8 @@ class Alert:
                 yield f"{where} names {shown}, and the result has {there}{static}{did_you_mean(name, known)}"
 
     def _problems(self) -> Iterator[str]:
-        if not isinstance(self.name, str) or not _ALERT_NAME.fullmatch(self.name) or len(self.name) > _LONGEST_TITLE:
-            yield f"the name is {_camel(self.name)}: up to {_LONGEST_TITLE} letters and digits in CamelCase"
+        if not isinstance(self.name, str) or not _ALERT_NAME.fullmatch(self.name) or len(self.name) > LONGEST_TITLE:
+            yield f"the name is {_camel(self.name)}: up to {LONGEST_TITLE} letters and digits in CamelCase"
         expr_problem = _expr_problem(self.expr)
         if expr_problem:
             yield expr_problem
@@ -194,8 +196,8 @@ class RuleGroup:
         return tuple(rule for rule in self.rules if isinstance(rule, Record))
 
     def _problems(self) -> Iterator[str]:
-        if not isinstance(self.name, str) or not self.name.strip() or len(self.name) > _LONGEST_TITLE:
-            yield f"the name is text of up to {_LONGEST_TITLE} characters"
+        if not isinstance(self.name, str) or not self.name.strip() or len(self.name) > LONGEST_TITLE:
+            yield f"the name is text of up to {LONGEST_TITLE} characters"
         step = self.interval_seconds
         if type(step) is not int or step <= 0 or step % _STEP_SECONDS:
             yield f"interval_seconds is {step!r}: a multiple of {_STEP_SECONDS} above 0, such as 60"

@@ -9,6 +9,7 @@ import promql_parser as promql
 from otel_monitoring.exceptions import QueryError
 from otel_monitoring.grafana.buckets import bound_problems, quantile_problems
 from otel_monitoring.grafana.counters import counter_problems
+from otel_monitoring.grafana.dashboard import NO_RECORDED
 from otel_monitoring.grafana.joins import join_problems
 from otel_monitoring.grafana.labels import label_problems
 from otel_monitoring.grafana.promql import metric_name, parse_query, parts, selectors, unwrapped
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from otel_monitoring.catalogue import Catalogue
-
-NO_RECORDED: dict[str, frozenset[str]] = {}
 
 
 def check_query(

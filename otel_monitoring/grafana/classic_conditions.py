@@ -46,7 +46,7 @@ def classic_data(conditions: Sequence[Mapping[str, object]], *, where: str, data
     compared: list[Json] = []
     for number, condition in enumerate(conditions, 1):
         place = f"{where}, condition {number}"
-        _refuse_unknown(condition, _KEYS, place)
+        refuse_unknown(condition, _KEYS, place)
         node = _query(condition.get("query"), place, taken=queries, datasource_uid=datasource_uid)
         ref_id = str(node["refId"])
         if queries.setdefault(ref_id, node) != node:
@@ -90,16 +90,23 @@ def _query(given: object, where: str, *, taken: Mapping[str, Json], datasource_u
     query = cast("Mapping[str, object]", {"expr": given} if isinstance(given, str) else given)
     if not isinstance(query, Mapping):
         raise AlertError(f"{where}: the query is {given!r}: write {_EXAMPLE}")
-    _refuse_unknown(query, _QUERY_KEYS, f"{where}, query")
+    refuse_unknown(query, _QUERY_KEYS, f"{where}, query")
     expr = _expr(query, where)
     parse_query(expr, where=where)
-    params = [str(param) for param in cast("Sequence[object]", query.get("params") or [])]
+    params = _params(query, where)
     ref_id = params[0] if params else _same_or_free(expr, taken)
     since = _seconds(params[1], where) if len(params) > 1 else DEFAULT_SINCE
     until = _seconds(params[2], where) if len(params) > 2 else 0  # noqa: PLR2004 (name, from, to)
     if since <= until:
         raise AlertError(f"{where}: the query's time begins {since} s ago and ends {until} s ago: it is empty")
     return range_query(ref_id, expr, datasource_uid, since=since, until=until)
+
+
+def _params(query: Mapping[str, object], where: str) -> list[str]:
+    given = query.get("params") or []
+    if not isinstance(given, list | tuple):
+        raise AlertError(f"{where}: the query's params are {given!r}: write a name and times, as ['A', '5m', 'now']")
+    return [str(param) for param in cast("Sequence[object]", given)]
 
 
 _EXAMPLE = "{'params': ['A', '5m', 'now'], 'model': {'expr': 'sum(rate(system_errors_total[5m]))'}}"
@@ -139,7 +146,12 @@ def _free_letter(taken: Mapping[str, Json]) -> str:
     return next(letter for letter in ascii_uppercase if letter not in taken)
 
 
-def _refuse_unknown(data: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
+def refuse_unknown(data: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
+    """Refuse keys that mean nothing.
+
+    Raises:
+        AlertError: there is one; the message names the nearest that means something.
+    """
     for key in data:
         if key not in known:
             meant = did_you_mean(str(key), known) or "."

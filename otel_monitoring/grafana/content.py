@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from otel_monitoring.grafana.found import Folder
     from otel_monitoring.grafana.pulled import Pulled
 
-RULE_NOTE = "Made by `otel-monitoring grafana render`; what is changed here is lost when it is made again."
+NOTE = "Made by `otel-monitoring grafana render`; what is changed here is lost when it is made again."
 
 ITS_OWN_URL = "{{ externalURL }}"
 """What Grafana puts its own address for in an alert's texts, with a slash at its end: the rule is the same wherever
@@ -85,7 +85,7 @@ class Content:
         Args:
             grafana_url: where the dashboards are that alerts link to.
         """
-        return rule_file(self.groups, grafana_url=grafana_url, heading=RULE_NOTE)
+        return rule_file(self.groups, grafana_url=grafana_url, heading=NOTE)
 
 
 def shipped_content(

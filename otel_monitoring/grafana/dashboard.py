@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Query
 from otel_monitoring.catalogue.usual import UsualQueries
-from otel_monitoring.exceptions import DashboardError, ExtraMissingError
+from otel_monitoring.exceptions import DashboardError
+from otel_monitoring.grafana.extra import needing_extra
 from otel_monitoring.grafana.panel import Link, Panel
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ ALWAYS_THERE = ("datasource", "job", "instance")
 UID_LENGTH = 40
 """What Grafana takes at most."""
 
+UID = re.compile(rf"[A-Za-z0-9_-]{{1,{UID_LENGTH}}}")
+
 TAG = "otel-monitoring"
 """What dashboards carry, so that they find each other."""
 
@@ -38,11 +41,9 @@ DIGEST_LENGTH = 8
 
 NO_RECORDED: Mapping[str, frozenset[str]] = MappingProxyType({})
 
-_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
 _START = re.compile(r"now-\d+[smhdwMy]|now(-\d+[smhdwMy])?/[smhdwMy]")
 _DURATION = re.compile(r"\d+(ms|s|m|h|d|w)")
-_LIBRARIES = frozenset({"grafana_foundation_sdk", "promql_parser"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +156,9 @@ class Dashboard:
             DashboardError: a variable's values cannot be known.
             ExtraMissingError: otel-monitoring[grafana] is not installed.
         """
-        try:
+        with needing_extra("building a dashboard"):
             from otel_monitoring.grafana.assembly import assemble
             from otel_monitoring.grafana.check import check_query
-        except ModuleNotFoundError as missing:
-            raise _without_extra(missing) from None
         for where, expr in self._queries():
             check_query(expr, catalogue, where=f"dashboard {self.title!r}, {where}", recorded=recorded)
         return assemble(self, catalogue)
@@ -176,7 +175,7 @@ class Dashboard:
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.title, str) or not self.title.strip():
             yield f"the title is {self.title!r}: write what it is called"
-        if not _fits(_UID, self.uid):
+        if not _fits(UID, self.uid):
             yield f"the uid {self.uid!r} is none: up to {UID_LENGTH} letters, digits, '_' and '-'"
         for row in self.rows:
             if not isinstance(row, Row):
@@ -253,11 +252,3 @@ def _panel(panel: object, *, row: str) -> Panel:
 
 def _several(values: object) -> tuple[object, ...]:
     return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (values,)
-
-
-def _without_extra(missing: ModuleNotFoundError) -> ImportError:
-    if (missing.name or "").partition(".")[0] not in _LIBRARIES:
-        return missing
-    return ExtraMissingError(
-        f"building a dashboard needs {missing.name}, which is not installed:  pip install 'otel-monitoring[grafana]'"
-    )

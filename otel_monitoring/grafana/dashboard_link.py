@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from otel_monitoring.grafana.dashboard import UID
 from otel_monitoring.grafana.result_labels import result_labels
 
 if TYPE_CHECKING:
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 VARIABLES = ("job", "instance", "component", "platform")
 """The labels that dashboards have variables for."""
-
-_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 def dashboard_link(alert: Alert, grafana_url: str) -> str:
@@ -23,7 +21,7 @@ def dashboard_link(alert: Alert, grafana_url: str) -> str:
         alert: the alert; its dashboard may be a uid, or a path or URL that stays as it is.
         grafana_url: where Grafana is; empty gives a path.
     """
-    if not _UID.fullmatch(alert.dashboard):
+    if not UID.fullmatch(alert.dashboard):
         return f"{grafana_url}{alert.dashboard}" if alert.dashboard.startswith("/") else alert.dashboard
     there = result_labels(alert.expr) or frozenset()
     chosen = "&".join(f"var-{name}={{{{ $labels.{name} | urlquery }}}}" for name in VARIABLES if name in there)

@@ -14,8 +14,9 @@ import re
 from typing import TYPE_CHECKING
 
 from otel_monitoring.exceptions import QueryError
-from otel_monitoring.grafana.alert import identity
+from otel_monitoring.grafana.alert import LONGEST_TITLE, identity
 from otel_monitoring.grafana.alert_text import for_grafana
+from otel_monitoring.grafana.dashboard import UID_LENGTH
 from otel_monitoring.grafana.dashboard_link import dashboard_link
 from otel_monitoring.grafana.expansion import Definitions
 from otel_monitoring.grafana.queries import expression, instant_query
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 LOWEST = -1e300
 """Below every value: query A filters by itself, and zero is a value too."""
-
-LONGEST_UID = 40
 
 
 def managed_groups(
@@ -104,7 +103,7 @@ def rule_uid(alert: Alert, folder_uid: str) -> str:
     """Return the uid of a rule: the same as long as its name, its labels and its folder stay, whatever its limits."""
     told = hashlib.sha256(f"{folder_uid}\n{identity(alert)}".encode()).hexdigest()[:12]
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", alert.name).lower()
-    return f"{words[: LONGEST_UID - 13].rstrip('-')}-{told}"
+    return f"{words[: UID_LENGTH - 13].rstrip('-')}-{told}"
 
 
 def _title(alert: Alert, *, alone: bool) -> str:
@@ -112,7 +111,7 @@ def _title(alert: Alert, *, alone: bool) -> str:
     if alone:
         return alert.name
     told = ", ".join(value for _, value in sorted(alert.labels.items()))
-    return f"{alert.name} ({alert.severity}{', ' if told else ''}{told})"[:190]
+    return f"{alert.name} ({alert.severity}{', ' if told else ''}{told})"[:LONGEST_TITLE]
 
 
 def _queries(alert: Alert, definitions: Definitions, datasource_uid: str) -> list[dict[str, object]]:

@@ -12,6 +12,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from otel_monitoring.grafana.dashboard import TAG
 from otel_monitoring.grafana.normal_form import Json, normal_dashboard, normal_rule
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from otel_monitoring.grafana.found import FoundDashboard, RuleGroup
 
-OWNER_TAG = "otel-monitoring"
+OWNER_TAG = TAG
 WRITTEN_TAG = "written:"
 WRITTEN_ANNOTATION = "__otel_monitoring_written__"
 """Grafana shows no annotation whose name is framed by underscores, neither in its pages nor in messages."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+from otel_monitoring.grafana.content import NOTE
 from otel_monitoring.grafana.ownership import OWNER_TAG, unsigned_tags
 from otel_monitoring.grafana.provisioning import alerting_file, dashboard_provider, datasource_file
+from otel_monitoring.grafana.pulled import json_text
 from otel_monitoring.grafana.routing import alertmanager_config
 from otel_monitoring.grafana.stack import Stack, collector_config, compose_file, prometheus_config
 from otel_monitoring.grafana.yaml_text import yaml_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from otel_monitoring.grafana.desired import Desired, DesiredDashboard
 
-NOTE = "Made by `otel-monitoring grafana render`; what is changed here is lost when it is made again."
 COMPOSE_NOTE = f"""{NOTE}
 
   docker compose up --detach --build --wait    then http://127.0.0.1:3000, user admin, password admin
@@ -73,7 +73,7 @@ def rendered_files(
     rules = alerting_file(desired.groups, desired.folder, removed=removed_rules)
     started = "what is scraped already" if stack.targets else "an example system under its own traffic"
     return {
-        **{f"dashboards/{one.uid}.json": dashboard_text(_tagged(one)) for one in desired.dashboards},
+        **{f"dashboards/{one.uid}.json": json_text(_tagged(one)) for one in desired.dashboards},
         "prometheus/prometheus.yml": yaml_text(prometheus_config(stack), heading=NOTE),
         "prometheus/rules/otel-monitoring.yml": rule_file,
         "alertmanager/alertmanager.yml": yaml_text(alertmanager_config(stack.webhook), heading=NOTE),
@@ -86,11 +86,6 @@ def rendered_files(
         "compose.yaml": yaml_text(compose_file(stack), heading=COMPOSE_NOTE),
         "README.md": README.format(note=NOTE, started=started),
     }
-
-
-def dashboard_text(spec: Mapping[str, object]) -> str:
-    """Return a dashboard as JSON, its keys in order."""
-    return json.dumps(spec, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _tagged(dashboard: DesiredDashboard) -> dict[str, object]:

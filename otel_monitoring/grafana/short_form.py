@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 from otel_monitoring.catalogue import Kind, did_you_mean
 from otel_monitoring.exceptions import AlertError
-from otel_monitoring.grafana.alert import DURATION
-from otel_monitoring.grafana.classic_conditions import classic_data, is_classic
+from otel_monitoring.grafana.alert import DURATION, LONGEST_TITLE
+from otel_monitoring.grafana.classic_conditions import classic_data, is_classic, refuse_unknown
 from otel_monitoring.grafana.promql import parse_query
 from otel_monitoring.grafana.queries import Json, expression, instant_query
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from otel_monitoring.catalogue import Catalogue, Declaration
 
-LONGEST_TITLE = 190
 MOST_CONDITIONS = len(ascii_uppercase) - 1
 OVER = "5m"
 """The window of the rates that a condition on a counter or a histogram reads."""
@@ -85,7 +84,7 @@ def rule_from_short_form(data: Mapping[str, object], catalogue: Catalogue, *, da
     """
     name = _name(data)
     where = f"alert {name!r}"
-    _refuse_unknown(data, (*_RULE_KEYS, *_PASSED_KEYS), where)
+    refuse_unknown(data, (*_RULE_KEYS, *_PASSED_KEYS), where)
     given = _conditions(data, where)
     if any(map(is_classic, given)):
         _refuse_mixed(given, where)
@@ -134,20 +133,13 @@ def _conditions(data: Mapping[str, object], where: str) -> list[Mapping[str, obj
 _EXAMPLE = "[{'expr': 'sum(rate(system_errors_total[5m]))', 'operator': '>', 'threshold': 5, 'for': '5m'}]"
 
 
-def _refuse_unknown(data: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
-    for key in data:
-        if key not in known:
-            meant = did_you_mean(str(key), known) or "."
-            raise AlertError(f"{where}: there is no key {key!r}{meant} The keys are {', '.join(known)}")
-
-
 def _refuse_mixed(given: Sequence[Mapping[str, object]], where: str) -> None:
     if not all(map(is_classic, given)):
         raise AlertError(f"{where}: classic conditions (evaluator, query, reducer) stand among short ones: use one")
 
 
 def _condition(given: Mapping[str, object], catalogue: Catalogue, where: str) -> Condition:
-    _refuse_unknown(given, _CONDITION_KEYS, where)
+    refuse_unknown(given, _CONDITION_KEYS, where)
     operator = _operator(given.get("operator"), where)
     return Condition(
         expr=_expr(given, catalogue, where),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from otel_monitoring.grafana.failures import QueryFailedError
 from otel_monitoring.grafana.plan import Action, Kind
+from otel_monitoring.grafana.queries import instant_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -73,18 +74,9 @@ def panel_queries(dashboard: DesiredDashboard) -> Iterator[tuple[str, str]]:
 
 async def _try_some(client: Evaluating, queries: Sequence[tuple[str, str]], datasource_uid: str) -> list[str]:
     named = {f"Q{number}": query for number, query in enumerate(queries)}
-    data = [_instant(ref_id, expr, datasource_uid) for ref_id, (_, expr) in named.items()]
+    data = [instant_query(ref_id, expr, datasource_uid) for ref_id, (_, expr) in named.items()]
     failed = await client.evaluate(data)
     return [f"{named[ref_id][0]}: {reason}" for ref_id, reason in failed.items() if ref_id in named]
-
-
-def _instant(ref_id: str, expr: str, datasource_uid: str) -> dict[str, object]:
-    return {
-        "refId": ref_id,
-        "datasourceUid": datasource_uid,
-        "relativeTimeRange": {"from": 600, "to": 0},
-        "model": {"refId": ref_id, "expr": expr, "instant": True, "range": False},
-    }
 
 
 def _with_all_selected(expr: str, variables: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from otel_monitoring.exceptions import AlertError, DashboardError, ExtraMissingError
+from otel_monitoring.exceptions import AlertError, DashboardError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,15 +112,12 @@ def check_asked(expr: str, catalogue: Catalogue, *, where: str) -> None:
         QueryError: it is no PromQL, or names what is not there; the message begins with ``where``.
         ExtraMissingError: otel-monitoring[grafana] is not installed.
     """
-    try:
+    from otel_monitoring.grafana.extra import needing_extra
+
+    with needing_extra("checking a query"):
         from otel_monitoring.grafana.check import check_query
-        from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
-    except ModuleNotFoundError as missing:
-        needed = missing.name
-    else:
-        check_query(expr, catalogue, where=where, recorded=recorded_series(shipped_groups()))
-        return
-    raise ExtraMissingError(f"queries are read with {needed}: pip install 'otel-monitoring[grafana]'")
+        from otel_monitoring.grafana.shipped_rules import shipped_series
+    check_query(expr, catalogue, where=where, recorded=shipped_series())
 
 
 def _shown(value: object) -> str:

@@ -142,10 +142,10 @@ class WithGrafana:
     async def _spec(self, client: GrafanaClient, data: DashboardData) -> dict[str, object]:
         from otel_monitoring.grafana.dashboard import Dashboard
         from otel_monitoring.grafana.plain_dashboard import completed
-        from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
+        from otel_monitoring.grafana.shipped_rules import shipped_series
 
         if isinstance(data, Dashboard):
-            return data.build(self.registry.catalogue, recorded=recorded_series(shipped_groups()))
+            return data.build(self.registry.catalogue, recorded=shipped_series())
         if not isinstance(data, Mapping):
             raise DashboardError(f"a {type(data).__name__} is no dashboard: give a Dashboard, or a dictionary")
         datasource = await client.datasource(self.settings.grafana_datasource)

@@ -12,6 +12,8 @@ from otel_monitoring.grafana.shipped_dashboards.expressions import per_range, ri
 if TYPE_CHECKING:
     from otel_monitoring.catalogue.thresholds import Thresholds
 
+PER_SENT = 'job_platform_metric_type:engagement_per_sent:ratio6h{platform=~"$platform"}'
+LAST_WEEK = 'job_platform_metric_type:engagement_per_sent:ratio6h_1w_ago{platform=~"$platform"}'
 ATTEMPTS = 'outreach_attempts_total{platform=~"$platform"}'
 BARS = "[$__interval]"
 """From one bar to the next: each event is in one. Two scrapes fit into it, since bars are an hour wide at least."""
@@ -41,13 +43,11 @@ def _engagement_by_type() -> Panel:
 
 
 def _engagement_per_message_by_platform() -> Panel:
-    per_sent = 'job_platform_metric_type:engagement_per_sent:ratio6h{platform=~"$platform"}'
-    last_week = 'job_platform_metric_type:engagement_per_sent:ratio6h_1w_ago{platform=~"$platform"}'
     return Panel(
         "Engagement per message by platform",
         [
-            Target(f"sum by (platform) ({per_sent})", "{{platform}}"),
-            Target(f"sum by (platform) ({last_week})", "{{platform}} last week", dashed=True),
+            Target(f"sum by (platform) ({PER_SENT})", "{{platform}}"),
+            Target(f"sum by (platform) ({LAST_WEEK})", "{{platform}} last week", dashed=True),
         ],
         unit="percentunit",
         minimum=0,
@@ -58,11 +58,9 @@ def _engagement_per_message_by_platform() -> Panel:
 
 def _engagement_week_on_week(thresholds: Thresholds) -> Panel:
     by = "platform, metric_type"
-    per_sent = 'job_platform_metric_type:engagement_per_sent:ratio6h{platform=~"$platform"}'
-    last_week = 'job_platform_metric_type:engagement_per_sent:ratio6h_1w_ago{platform=~"$platform"}'
     return Panel(
         "Engagement week on week",
-        Target(f"max by ({by}) ({per_sent}) / (max by ({by}) ({last_week}) > 0)", "{{platform}} {{metric_type}}"),
+        Target(f"max by ({by}) ({PER_SENT}) / (max by ({by}) ({LAST_WEEK}) > 0)", "{{platform}} {{metric_type}}"),
         unit="percentunit",
         minimum=0,
         thresholds={thresholds.engagement_rate_ratio: "transparent"},
@@ -87,14 +85,14 @@ def funnel_row() -> Row:
     """Return the row on the way from prospects to conversions."""
     return Row(
         "Funnel and conversion",
-        _funnel_funnel(),
+        _funnel(),
         _conversion_rate_by_platform(),
         _conversions_by_type(),
         _platforms_compared(),
     )
 
 
-def _funnel_funnel() -> Panel:
+def _funnel() -> Panel:
     return Panel(
         "Funnel",
         [

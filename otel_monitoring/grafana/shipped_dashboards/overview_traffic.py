@@ -1,4 +1,4 @@
-"""The rows of the System Overview on traffic, latency, streams and models."""
+"""The rows of the System Overview on traffic, latency, websockets, streams and models."""
 
 from __future__ import annotations
 

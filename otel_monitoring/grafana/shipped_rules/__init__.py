@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue.objective import Objectives
@@ -24,7 +26,7 @@ from otel_monitoring.grafana.shipped_rules.platform_rules import api_alerts, pla
 from otel_monitoring.grafana.shipped_rules.terms import Terms, records_with_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 JOB = "otel_monitoring"
 """The Prometheus job that is watched where no other is named."""
@@ -78,3 +80,9 @@ def shipped_groups(
 def recorded_series(groups: Iterable[RuleGroup]) -> dict[str, frozenset[str]]:
     """Return the labels of the series that groups record, by name: what ``check_query`` takes as ``recorded``."""
     return records_with_labels(tuple(record for group in groups for record in group.records))
+
+
+@cache
+def shipped_series() -> Mapping[str, frozenset[str]]:
+    """Return what the shipped rules record where no operation has an objective; worked out once."""
+    return MappingProxyType(recorded_series(shipped_groups()))
