@@ -40,8 +40,8 @@ SERVERS = {
 AUTOMETRICS = "autometrics==1.0.0"
 """A peer to install without what it pins, an exporter and a client of 2023: it runs with those of today."""
 
-SIDE_BY_SIDE = ("--numprocesses=logical", "--dist=worksteal")
-"""Tests run on all CPUs; each process has servers of its own."""
+SIDE_BY_SIDE = (f"--numprocesses={max(4, os.cpu_count() or 1)}", "--dist=worksteal")
+"""Tests run on all CPUs, and more at a time than a small machine has, since many wait for servers of their own."""
 
 APT_LINE = (
     "apt-get install -y --no-install-recommends postgresql prometheus prometheus-alertmanager prometheus-pushgateway"
