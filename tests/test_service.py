@@ -606,6 +606,10 @@ SHOWN = {
     "metrics_path": "show = service.instrument(lambda environ, start: [], metrics_path='/metrics')",
     "wsgi_app": "show = service.wsgi_app()",
     "asgi_app": "service.asgi_app(); show = lambda *_: [service.exposition()[0]]",
+    "push": (
+        "service = MonitoringService(prometheus_push_gateway='http://127.0.0.1:9', push_interval_seconds=0, "
+        "shutdown_timeout_seconds=0.1); show = lambda *_: [service.exposition()[0]]"
+    ),
     "serve": "service.serve(0, provide=False); show = lambda *_: [service.exposition()[0]]",
 }
 
@@ -617,7 +621,7 @@ def test_first_scrape_imports_nothing(how: str) -> None:
         "import sys\n"
         "from wsgiref.util import setup_testing_defaults\n"
         "from otel_monitoring import MonitoringService\n"
-        "service = MonitoringService(offline=True)\n"
+        "service = MonitoringService()\n"
         f"{SHOWN[how]}\n"
         "environ = {'PATH_INFO': '/metrics'}\n"
         "setup_testing_defaults(environ)\n"

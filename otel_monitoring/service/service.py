@@ -693,6 +693,7 @@ class MonitoringService(WithGrafana):
             self._third_party = ThirdParty({"service.name": settings.service_name})
             self._third_party.attach(make=False)
         if settings.prometheus_push_gateway is not None and not settings.offline:
+            self._expect_scrapes()
             self._pusher = self._make_pusher(settings.prometheus_push_gateway)
             self._pusher.start()
         if settings.log_format is not None:
