@@ -600,3 +600,33 @@ def test_an_offline_service_pushes_nothing_and_keeps_nothing(tmp_path: Path) -> 
 def test_push_without_a_gateway_is_a_mistake_offline_too() -> None:
     with MonitoringService(**QUIET, offline=True) as service, pytest.raises(ConfigurationError, match="is not set"):
         service.push()
+
+
+SHOWN = {
+    "metrics_path": "show = service.instrument(lambda environ, start: [], metrics_path='/metrics')",
+    "wsgi_app": "show = service.wsgi_app()",
+    "asgi_app": "service.asgi_app(); show = lambda *_: [service.exposition()[0]]",
+    "push": (
+        "service = MonitoringService(prometheus_push_gateway='http://127.0.0.1:9', push_interval_seconds=0, "
+        "shutdown_timeout_seconds=0.1); show = lambda *_: [service.exposition()[0]]"
+    ),
+    "serve": "service.serve(0, provide=False); show = lambda *_: [service.exposition()[0]]",
+}
+
+
+@pytest.mark.parametrize("how", SHOWN)
+def test_first_scrape_imports_nothing(how: str) -> None:
+    """A child that is forked while a thread of its parent imports would wait for that import for ever."""
+    printed = run(
+        "import sys\n"
+        "from wsgiref.util import setup_testing_defaults\n"
+        "from otel_monitoring import MonitoringService\n"
+        "service = MonitoringService()\n"
+        f"{SHOWN[how]}\n"
+        "environ = {'PATH_INFO': '/metrics'}\n"
+        "setup_testing_defaults(environ)\n"
+        "before = set(sys.modules)\n"
+        "body = b''.join(show(environ, lambda *_: None))\n"
+        "print(b'# TYPE' in body, sorted(set(sys.modules) - before))\n"
+    )
+    assert printed == "True []\n"

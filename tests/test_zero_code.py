@@ -832,11 +832,13 @@ def test_a_file_that_is_no_program_is_said(tmp_path: Path, mode: int) -> None:
     assert re.fullmatch(r"otel-monitoring: '\./notes\.txt' cannot be run: .+\n", done.stderr)
 
 
-def test_without_a_command_the_usage_is_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [["run"], ["run", "--"]], ids=["nothing", "dashes"])
+def test_without_a_command_the_usage_is_shown(given: list[str]) -> None:
     """It ends with 2, as wrong usage does."""
-    done = subprocess.run([*COMMAND, "run"], capture_output=True, text=True, timeout=ENDS_WITHIN_SECONDS, check=False)
+    done = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=ENDS_WITHIN_SECONDS, check=False)
     assert done.returncode == 2
     assert "run [OPTIONS]" in done.stdout + done.stderr
+    assert "COMMAND" in done.stdout + done.stderr
 
 
 def test_a_python_that_refuses_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,19 @@ def test_what_could_be_added_is_one_line_to_paste(tmp_path: Path, monkeypatch: p
     assert "-m pip install " in shown["to add them"]
     assert "opentelemetry-instrumentation-aiopg" in shown["to add them"]
     assert "not yet" not in lines(disabled_instrumentations="*")
+
+
+def test_what_is_added_fits_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line names what has to stay of one release, so that pip does not put newer parts below it."""
+    for name, entry in (("celery", ""), ("opentelemetry_instrumentation_pika", "pika = some:Instrumentor")):
+        info = tmp_path / f"{name}-9.9.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 9.9\n")
+        (info / "entry_points.txt").write_text(f"[opentelemetry_instrumentor]\n{entry}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/a folder/python")
+    _, _, named = lines()["to add them"].partition("'/a folder/python' -m pip install ")
+    assert {"opentelemetry-instrumentation-pika", "opentelemetry-sdk"} < set(named.split())
 
 
 def test_it_says_how_to_be_silent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -85,3 +86,14 @@ def test_what_is_nowhere_is_said(command: str) -> None:
     with pytest.raises(CommandError, match="is not found") as raised:
         find(command)
     assert raised.value.exit_code == 127
+
+
+@pytest.mark.parametrize(("there", "exit_code"), [(True, 126), (False, 127)], ids=["there", "missing"])
+def test_who_gives_a_script_is_told_how_to_run_it(tmp_path: Path, there: bool, exit_code: int) -> None:
+    """The program is the Python."""
+    script = tmp_path / "script.py"
+    if there:
+        script.write_text("print()")
+    with pytest.raises(CommandError, match=re.escape(f"; a script is run by: python {script}")) as raised:
+        find(str(script))
+    assert raised.value.exit_code == exit_code

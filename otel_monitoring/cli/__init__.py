@@ -88,7 +88,13 @@ def check(
 
 @application.command(context_settings={"allow_interspersed_args": False}, no_args_is_help=True)
 def run(
-    command: Annotated[list[str], typer.Argument(help="The application's command, as in: uvicorn app:app.")],
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COMMAND",
+            help="The application's command, as in: otel-monitoring run -- uvicorn app:app",
+        ),
+    ],
     *,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port of /metrics; 0 takes any free one.", show_default="9464")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from opentelemetry import metrics as otel
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("otel_monitoring")
 
 _LOGGED_AT_MOST = 1000
+_FIRST_SCRAPE = (
+    "concurrent.futures.thread",  # in which OpenTelemetry makes a resource
+    "opentelemetry.sdk.resources",
+    "otel_monitoring.export.reader",
+    "otel_monitoring.export.views",
+)
 
 
 class ThirdParty:
@@ -48,6 +55,11 @@ class ThirdParty:
     def attached(self) -> bool:
         """Whether the instruments are being read."""
         return self._attached is not None
+
+    def expect_scrapes(self) -> None:
+        """Import what the first scrape needs: a child that is forked meanwhile would wait for it for ever."""
+        for name in _FIRST_SCRAPE:
+            import_module(name)
 
     def attach(self, *, make: bool = True) -> bool:
         """Read from now on what instruments record; instruments made earlier are read too.

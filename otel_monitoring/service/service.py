@@ -513,6 +513,8 @@ class MonitoringService(WithGrafana):
         from otel_monitoring.instrument.requests import Watch
         from otel_monitoring.logs.requests import RequestContext
 
+        if metrics_path is not None:
+            self._expect_scrapes()
         if self._request_context is None:
             self._request_context = RequestContext()
         watch = Watch(
@@ -570,12 +572,14 @@ class MonitoringService(WithGrafana):
         """Return an ASGI application that shows the metrics, to be mounted where they shall be."""
         from otel_monitoring.export.asgi import MetricsApp
 
+        self._expect_scrapes()
         return MetricsApp(self.exposition)
 
     def wsgi_app(self) -> WSGIApplication:
         """Return a WSGI application that shows the metrics, to be mounted where they shall be."""
         from otel_monitoring.export.wsgi import metrics_wsgi
 
+        self._expect_scrapes()
         return metrics_wsgi(self.exposition)
 
     def serve(self, port: int | None = None, host: str | None = None, *, provide: bool = True) -> MetricsServer:
@@ -597,6 +601,7 @@ class MonitoringService(WithGrafana):
         from otel_monitoring.export.server import MetricsServer
 
         settings = self.settings
+        self._expect_scrapes()
         if provide:
             self._attach_third_party()
         with self._lock:
@@ -688,6 +693,7 @@ class MonitoringService(WithGrafana):
             self._third_party = ThirdParty({"service.name": settings.service_name})
             self._third_party.attach(make=False)
         if settings.prometheus_push_gateway is not None and not settings.offline:
+            self._expect_scrapes()
             self._pusher = self._make_pusher(settings.prometheus_push_gateway)
             self._pusher.start()
         if settings.log_format is not None:
@@ -749,6 +755,11 @@ class MonitoringService(WithGrafana):
         rendered = self._exposition.render(accept)
         self._overhead.add(perf_counter() - started, {"activity": activity})
         return rendered
+
+    def _expect_scrapes(self) -> None:
+        if self._third_party is not None:
+            with self.registry.incidents.contained("preparing to read third-party instruments"):
+                self._third_party.expect_scrapes()
 
     def _attach_third_party(self) -> None:
         if self._third_party is not None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from otel_monitoring.zero_code.instrumentors import GROUP
 from otel_monitoring.zero_code.libraries import (
     CLIENTS,
     FRAMEWORKS,
@@ -57,7 +61,23 @@ def _missing(disabled: Collection[str]) -> Iterator[str]:
     }
     if lacking:
         yield _line("not yet", lacking)
-        yield _line("to add them", [f"{sys.executable} -m pip install {' '.join(sorted(set(lacking.values())))}"])
+        yield _line("to add them", [f"{_installer()} {' '.join(sorted({*lacking.values(), *_of_one_release()}))}"])
+
+
+def _installer() -> str:
+    """Return what installs into the environment of this process; those that uv makes have no pip."""
+    python = shlex.quote(sys.executable)
+    return f"uv pip install --python {python}" if find_spec("pip") is None else f"{python} -m pip install"
+
+
+def _of_one_release() -> set[str]:
+    """Return what is installed and works only with instrumentors of the same release.
+
+    Each instrumentor requires its siblings' exact version, and pip looks after none that it is
+    not told of: it would put newer parts below an SDK that they do not fit.
+    """
+    siblings = {entry.dist.name for entry in entry_points(group=GROUP) if entry.dist is not None}
+    return {name for name in siblings if name.startswith(PACKAGE.format(""))} | {"opentelemetry-sdk"}
 
 
 def _installed(libraries: Iterable[str], disabled: Collection[str]) -> list[str]:

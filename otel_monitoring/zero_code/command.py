@@ -47,8 +47,10 @@ def find(command: str) -> str:
     if found is not None:
         return found
     if os.sep in command and Path(command).exists():
-        raise CommandError(f"{command!r} cannot be run: it is no program, or you may not execute it", NOT_EXECUTABLE)
-    raise CommandError(f"{command!r} is not found: no program of this name is in the PATH", NOT_FOUND)
+        refused = f"{command!r} cannot be run: it is no program, or you may not execute it{_as_script(command)}"
+        raise CommandError(refused, NOT_EXECUTABLE)
+    missing = f"{command!r} is not found: no program of this name is in the PATH{_as_script(command)}"
+    raise CommandError(missing, NOT_FOUND)
 
 
 def refusal(program: str, arguments: Sequence[str]) -> str | None:
@@ -82,6 +84,11 @@ def become(program: str, command: Sequence[str], settings: Mapping[str, str]) ->
         os.execve(program, list(command), for_child(settings))  # noqa: S606 (that is what was asked for)
     except OSError as error:
         raise CommandError(f"{program!r} cannot be run: {error.strerror}", NOT_EXECUTABLE) from error
+
+
+def _as_script(command: str) -> str:
+    """Return how a script is run, where a command looks like one."""
+    return f"; a script is run by: python {command}" if command.endswith(".py") else ""
 
 
 def _is_python(program: str) -> bool:
