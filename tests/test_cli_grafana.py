@@ -130,7 +130,7 @@ def test_a_service_brings_its_metrics_its_job_and_its_limits(tmp_path: Path) -> 
     assert "alert: MailsStuck" in rules
     assert "MailsStuck" in (tmp_path / "out/provisioning/alerting/otel-monitoring.yaml").read_text()
     assert (tmp_path / "out/dashboards/mails.json").is_file()
-    assert "jobs_total" in (tmp_path / "out/dashboards/otel-monitoring-own.json").read_text()
+    assert "jobs_total" in (tmp_path / "out/dashboards/mailer-own-metrics.json").read_text()
 
 
 def test_render_says_what_it_wrote_and_writes_nothing_twice(tmp_path: Path) -> None:
@@ -172,7 +172,9 @@ def test_pull_writes_what_was_changed(server: GrafanaServer, tmp_path: Path) -> 
 
 def test_annotate_marks_a_deployment(server: GrafanaServer) -> None:
     """The dashboards choose marks by their tag."""
-    assert run("annotate", "release 1.4", server=server).returncode == 0
+    done = run("annotate", "release 1.4", server=server)
+    assert done.returncode == 0
+    assert done.stdout == "Marked on the dashboards that choose deployment: release 1.4\n"
     (made,) = server.state.annotations
     assert (made["text"], made["tags"]) == ("release 1.4", ["deployment"])
 

@@ -396,7 +396,7 @@ def test_delete_removes_the_folder_that_apply_made_once_it_is_empty(grafana: Pla
 def test_a_deployment_is_marked_once_all_is_well(standin: Place) -> None:
     """--annotate marks the moment after the writes; `annotate` marks one by itself."""
     assert standin.apply(both(standin), Wishes(wait_seconds=0, annotation="release 1.4")) == 0
-    asyncio.run(annotate(standin.subject(content()), "rolled back", ("deployment", "shop")))
+    asyncio.run(annotate(standin.subject(content()), "rolled back", ("deployment", "shop"), standin.say))
     found = server_of(standin).state.annotations
     assert [(one["text"], one["tags"]) for one in found] == [
         ("release 1.4", ["deployment"]),

@@ -13,7 +13,7 @@ from otel_monitoring.grafana.managed_rules import managed_groups
 from otel_monitoring.grafana.own_metrics import own_metrics_dashboard
 from otel_monitoring.grafana.rule_file import rule_file
 from otel_monitoring.grafana.shipped_dashboards import shipped_dashboards
-from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
+from otel_monitoring.grafana.shipped_rules import JOB, recorded_series, shipped_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,11 +41,13 @@ class Content:
         catalogue: the metrics that queries may name.
         dashboards: by uid each once.
         groups: the rules, what is recorded before what reads it.
+        job: the Prometheus job that the rules watch.
     """
 
     catalogue: Catalogue
     dashboards: tuple[Dashboard, ...]
     groups: tuple[RuleGroup, ...]
+    job: str = JOB
 
     def desired(self, folder: Folder, *, datasource_uid: str, pulled: Pulled | None = None) -> Desired:
         """Return what shall be in a Grafana.
@@ -74,6 +76,7 @@ class Content:
             folder,
             tuple(DesiredDashboard(uid, spec) for uid, spec in dashboards.items()),
             tuple(groups.values()),
+            self.job,
         )
 
     def rule_file(self, *, grafana_url: str) -> str:
@@ -104,11 +107,12 @@ def shipped_content(
         dashboards: the application's own.
         groups: the application's own rules.
     """
-    own = own_metrics_dashboard(catalogue)
+    own = own_metrics_dashboard(catalogue, None if job == JOB else job)
     return Content(
         catalogue,
         (*shipped_dashboards(thresholds, objectives), *(() if own is None else (own,)), *dashboards),
         (*shipped_groups(thresholds, objectives, job=job), *groups),
+        job,
     )
 
 
