@@ -730,6 +730,16 @@ class Settings:
             )
         },
     )
+    runbooks_url: str | None = field(
+        default=None,
+        metadata={
+            "about": About(
+                URL,
+                "Where the runbooks are published, for the links in alerts: `/<alert>.md` is put behind it, or the "
+                "alert's name in the place of `{alert}`.",
+            )
+        },
+    )
     prometheus_job: str | None = field(
         default=None,
         metadata={

@@ -13,7 +13,7 @@ from otel_monitoring.grafana.managed_rules import managed_groups
 from otel_monitoring.grafana.own_metrics import own_metrics_dashboard
 from otel_monitoring.grafana.rule_file import rule_file
 from otel_monitoring.grafana.shipped_dashboards import shipped_dashboards
-from otel_monitoring.grafana.shipped_rules import JOB, recorded_series, shipped_groups
+from otel_monitoring.grafana.shipped_rules import JOB, RUNBOOKS, recorded_series, shipped_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,6 +94,7 @@ def shipped_content(
     job: str,
     thresholds: Thresholds | None = None,
     objectives: Objectives | None = None,
+    runbooks: str | None = None,
     dashboards: Iterable[Dashboard] = (),
     groups: Iterable[RuleGroup] = (),
 ) -> Content:
@@ -104,6 +105,7 @@ def shipped_content(
         job: the Prometheus job that is watched.
         thresholds: the limits of alerts; None takes the defaults.
         objectives: what operations promise; None is nothing.
+        runbooks: where they are published; None leaves the path in the repository.
         dashboards: the application's own.
         groups: the application's own rules.
     """
@@ -111,7 +113,7 @@ def shipped_content(
     return Content(
         catalogue,
         (*shipped_dashboards(thresholds, objectives), *(() if own is None else (own,)), *dashboards),
-        (*shipped_groups(thresholds, objectives, job=job), *groups),
+        (*shipped_groups(thresholds, objectives, job=job, runbooks=runbooks or RUNBOOKS), *groups),
         job,
     )
 
