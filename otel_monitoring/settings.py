@@ -779,7 +779,7 @@ class Settings:
                     problems.append(f"{place}: {_shown(given, about)} is not {about.kind.expected}{misfit}")
         if "state_dir" not in values and (home := sources.environ.get("XDG_STATE_HOME")):
             values["state_dir"] = os.path.join(home, "otel-monitoring")  # noqa: PTH118 (text)
-        problems += _disagreements(values)
+        problems += _disagreements(values, sources)
         if problems:
             raise ConfigurationError(tuple(problems))
         values.setdefault("offline", cls.offline_by_default)
@@ -847,6 +847,10 @@ class _Sources:
         found = [(place, value) for place, value in ours if not _is_blank(value)]
         yield from found or self._of_opentelemetry(about)
 
+    def says(self, name: str) -> bool:
+        """Tell whether code gives a setting; what the environment gives may wait there for a command's options."""
+        return not _is_blank(self.keywords.get(name)) or not _is_blank(self._dictionary().get(name))
+
     def _of_opentelemetry(self, about: About) -> Iterator[tuple[str, object]]:
         for variable in about.variables:
             place, _, attribute = variable.partition(" ")
@@ -870,15 +874,14 @@ def _attribute(text: str, name: str) -> str | None:
     return next((unquote(content.strip()) for key, _, content in pairs if key.strip() == name), None)
 
 
-def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
+def _disagreements(values: Mapping[str, object], sources: _Sources) -> Iterator[str]:
     for server in ("grafana", "prometheus"):
         for given, missing in (("username", "password"), ("password", "username")):
             if f"{server}_{given}" in values and f"{server}_{missing}" not in values:
                 yield f"{server}_{given} is given without {server}_{missing}: give both or none"
     if "grafana_url" not in values:
-        for name in ("grafana_api_key", "grafana_username"):
-            if name in values:
-                yield f"{name} is given without grafana_url: say which Grafana it is for"
+        for name in filter(sources.says, ("grafana_api_key", "grafana_username")):
+            yield f"{name} is given without grafana_url: say which Grafana it is for"
 
 
 def _nearest(key: object, prefix: str = "") -> str:

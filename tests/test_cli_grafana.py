@@ -133,6 +133,25 @@ def test_a_service_brings_its_metrics_its_job_and_its_limits(tmp_path: Path) -> 
     assert "jobs_total" in (tmp_path / "out/dashboards/mailer-own-metrics.json").read_text()
 
 
+@pytest.mark.parametrize("given", ["in code", "as option"])
+def test_the_address_need_not_stand_beside_the_token(given: str, server: GrafanaServer, tmp_path: Path) -> None:
+    """The token comes from the environment, the address from the service or from --url."""
+    in_code = given == "in code"
+    named = f'service_name="mailer", grafana_url="{server.url}"' if in_code else 'service_name="mailer"'
+    (tmp_path / "shop.py").write_text(SERVICE.replace('service_name="mailer"', named))
+    done = subprocess.run(
+        [*COMMAND, "grafana", "plan", "--service", "shop:monitoring", *([] if in_code else ["--url", server.url])],
+        capture_output=True,
+        text=True,
+        timeout=ENDS_WITHIN_SECONDS,
+        check=False,
+        env=environment(None) | {"OTEL_MONITORING_GRAFANA_API_KEY": ADMIN_TOKEN},
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2, done.stderr
+    assert server.url in done.stdout
+
+
 def test_render_says_what_it_wrote_and_writes_nothing_twice(tmp_path: Path) -> None:
     """The second run finds all as it shall be; what somebody wrote there stays."""
     first = run("render", "out", cwd=tmp_path)
