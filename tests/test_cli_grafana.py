@@ -247,6 +247,25 @@ def test_ctrl_c_in_the_middle_leaves_what_the_next_apply_finishes(server: Grafan
     assert len(server.state.rules) > 20
 
 
+def test_ctrl_c_while_rules_are_watched_says_that_all_is_written(server: GrafanaServer) -> None:
+    """Who does not want to wait knows what was done, and what is not known."""
+    server.scheduler = False
+    with subprocess.Popen(
+        [*COMMAND, "grafana", "apply"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(server),
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 (it calls one function of the system)
+    ) as process:
+        wait_until(lambda: server.asked_for("GET", "/api/prometheus/grafana/api/v1/rules"))
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=ENDS_WITHIN_SECONDS)
+    assert process.returncode not in {0, 2}
+    assert "All is written" in out, errors
+    assert "Traceback" not in out + errors
+
+
 def _hear_interrupts() -> None:
     """Let SIGINT be heard, which a shell may have told its children to ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -15,7 +15,7 @@ import yaml
 from otel_monitoring.cli.grafana_content import Subject
 from otel_monitoring.cli.grafana_render import rendered
 from otel_monitoring.cli.rendered_folder import LIST_NAME, list_text, read_made, stale_files, write_folder
-from otel_monitoring.exceptions import DashboardError, MonitoringError
+from otel_monitoring.exceptions import AlertError, DashboardError, MonitoringError
 from otel_monitoring.grafana import Alert, Dashboard, Panel, Row, RuleGroup
 from otel_monitoring.grafana.content import Content, shipped_content
 from otel_monitoring.grafana.found import Folder
@@ -353,6 +353,14 @@ def test_two_dashboards_of_one_uid_are_refused() -> None:
     """One would go over the other."""
     twice = shipped_content(Registry().catalogue, job=JOB, dashboards=[OWN, OWN])
     with pytest.raises(DashboardError, match="uid jobs"):
+        twice.desired(Folder(uid="f", title="F"), datasource_uid="prometheus")
+
+
+def test_two_alerts_of_one_name_and_labels_are_refused() -> None:
+    """Grafana would move the one from group to group, and only one would be there."""
+    own = RuleGroup("own", 60, (Alert("MonitoringTargetDown", "up == 0", severity="critical"),))
+    twice = shipped_content(Registry().catalogue, job=JOB, groups=[own])
+    with pytest.raises(AlertError, match="more than one alert is called MonitoringTargetDown"):
         twice.desired(Folder(uid="f", title="F"), datasource_uid="prometheus")
 
 

@@ -220,7 +220,13 @@ async def _rules_work(client: GrafanaClient, desired: Desired, wishes: Wishes, s
             shown = (evaluated, rules)
             say(f"  {evaluated} of {counted(rules, 'rule')} evaluated")
 
-    found = await wait_until_evaluated(client, groups, within_seconds=_patience_seconds(groups, wishes), looked=looked)
+    try:
+        found = await wait_until_evaluated(
+            client, groups, within_seconds=_patience_seconds(groups, wishes), looked=looked
+        )
+    except asyncio.CancelledError:
+        say("All is written; whether each rule works is not known yet. Apply again looks.")
+        raise
     for rule in found.failing:
         say(f"  ! rule {one_line(rule.title)} does not work: {one_line(rule.last_error)}")
     for title in found.waiting:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from otel_monitoring.exceptions import DashboardError
+from otel_monitoring.exceptions import AlertError, DashboardError
 from otel_monitoring.grafana.desired import Desired, DesiredDashboard
 from otel_monitoring.grafana.found import RuleGroup as ManagedGroup
 from otel_monitoring.grafana.managed_rules import managed_groups
@@ -60,6 +60,7 @@ class Content:
         Raises:
             QueryError: a query names what is not there.
             DashboardError: two dashboards have one uid.
+            AlertError: two alerts have one name and the same labels.
         """
         recorded = recorded_series(self.groups)
         dashboards = {one.uid: one.build(self.catalogue, recorded=recorded) for one in self.dashboards}
@@ -69,6 +70,7 @@ class Content:
             self.groups, folder_uid=folder.uid, datasource_uid=datasource_uid, grafana_url=ITS_OWN_URL
         )
         groups = {str(body["title"]): _managed(body) for body in bodies}
+        _refuse_twice(groups.values())
         if pulled is not None:
             dashboards |= pulled.dashboards
             groups |= {name: replace(group, folder_uid=folder.uid) for name, group in pulled.groups.items()}
@@ -132,6 +134,18 @@ def _linked(rule: Mapping[str, object]) -> Mapping[str, object]:
     annotations = cast("Mapping[str, str]", rule["annotations"])
     linked = {name: text.replace(f"{ITS_OWN_URL}/", ITS_OWN_URL) for name, text in annotations.items()}
     return {**rule, "annotations": linked}
+
+
+def _refuse_twice(groups: Iterable[ManagedGroup]) -> None:
+    """Refuse two rules of one uid: Grafana would move the one from group to group."""
+    rules = [rule for group in groups for rule in group.rules]
+    counted = Counter(str(rule["uid"]) for rule in rules)
+    twice = sorted({str(rule["title"]) for rule in rules if counted[str(rule["uid"])] > 1})
+    if twice:
+        raise AlertError(
+            f"more than one alert is called {', '.join(twice)}, with the same labels: give yours another name, "
+            "or a label of its own"
+        )
 
 
 def _twice(dashboards: Iterable[Dashboard]) -> str:
