@@ -583,6 +583,11 @@ def health_scenarios() -> Iterator[Scenario]:
     yield Scenario("another job is down", down, {'up{job="other",instance="a"}': flat(0)})
     yield Scenario("there is none", missing, {}, since=15, labels={"job": JOB})
     yield Scenario("there is one, though down", missing, {up: flat(0)})
+    pushed = series("monitoring_series", metric="jobs_total", instance="a")
+    others = pushed.replace(JOB, "other")
+    yield Scenario("it pushes", missing, {pushed: flat(3)})
+    yield Scenario("another one pushes", missing, {others: flat(3)}, since=15, labels={"job": JOB})
+    yield Scenario("it no longer pushes", missing, {pushed: f"{flat(3, 9)} stale"}, since=25, labels={"job": JOB})
     yield Scenario("it is gone for a moment", missing, {up: f"{flat(1, 9)} stale {absent(13)} {flat(1)}"})
     over, failing = "MonitoringSeriesOverflow", "MonitoringExportFailing"
     spilled = series("monitoring_overflow_total", metric="jobs_total", instance="a")

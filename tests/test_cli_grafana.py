@@ -130,7 +130,26 @@ def test_a_service_brings_its_metrics_its_job_and_its_limits(tmp_path: Path) -> 
     assert "alert: MailsStuck" in rules
     assert "MailsStuck" in (tmp_path / "out/provisioning/alerting/otel-monitoring.yaml").read_text()
     assert (tmp_path / "out/dashboards/mails.json").is_file()
-    assert "jobs_total" in (tmp_path / "out/dashboards/otel-monitoring-own.json").read_text()
+    assert "jobs_total" in (tmp_path / "out/dashboards/mailer-own-metrics.json").read_text()
+
+
+@pytest.mark.parametrize("given", ["in code", "as option"])
+def test_the_address_need_not_stand_beside_the_token(given: str, server: GrafanaServer, tmp_path: Path) -> None:
+    """The token comes from the environment, the address from the service or from --url."""
+    in_code = given == "in code"
+    named = f'service_name="mailer", grafana_url="{server.url}"' if in_code else 'service_name="mailer"'
+    (tmp_path / "shop.py").write_text(SERVICE.replace('service_name="mailer"', named))
+    done = subprocess.run(
+        [*COMMAND, "grafana", "plan", "--service", "shop:monitoring", *([] if in_code else ["--url", server.url])],
+        capture_output=True,
+        text=True,
+        timeout=ENDS_WITHIN_SECONDS,
+        check=False,
+        env=environment(None) | {"OTEL_MONITORING_GRAFANA_API_KEY": ADMIN_TOKEN},
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2, done.stderr
+    assert server.url in done.stdout
 
 
 def test_render_says_what_it_wrote_and_writes_nothing_twice(tmp_path: Path) -> None:
@@ -172,7 +191,9 @@ def test_pull_writes_what_was_changed(server: GrafanaServer, tmp_path: Path) -> 
 
 def test_annotate_marks_a_deployment(server: GrafanaServer) -> None:
     """The dashboards choose marks by their tag."""
-    assert run("annotate", "release 1.4", server=server).returncode == 0
+    done = run("annotate", "release 1.4", server=server)
+    assert done.returncode == 0
+    assert done.stdout == "Marked on the dashboards that choose deployment: release 1.4\n"
     (made,) = server.state.annotations
     assert (made["text"], made["tags"]) == ("release 1.4", ["deployment"])
 
@@ -225,6 +246,25 @@ def test_ctrl_c_in_the_middle_leaves_what_the_next_apply_finishes(server: Grafan
     server.go_on.set()
     assert run("apply", "--wait", "0", server=server).returncode == 0
     assert len(server.state.rules) > 20
+
+
+def test_ctrl_c_while_rules_are_watched_says_that_all_is_written(server: GrafanaServer) -> None:
+    """Who does not want to wait knows what was done, and what is not known."""
+    server.scheduler = False
+    with subprocess.Popen(
+        [*COMMAND, "grafana", "apply"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(server),
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 (it calls one function of the system)
+    ) as process:
+        wait_until(lambda: server.asked_for("GET", "/api/prometheus/grafana/api/v1/rules"))
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=ENDS_WITHIN_SECONDS)
+    assert process.returncode not in {0, 2}
+    assert "All is written" in out, errors
+    assert "Traceback" not in out + errors
 
 
 def _hear_interrupts() -> None:

@@ -505,6 +505,17 @@ def test_without_metrics_of_ones_own_there_is_no_such_dashboard(monitoring: Moni
     assert own_metrics_dashboard(monitoring.registry.catalogue) is None
 
 
+def test_the_own_metrics_of_two_services_are_two_dashboards(monitoring: MonitoringService) -> None:
+    monitoring.counter("jobs", description="Jobs finished.")
+    catalogue = monitoring.registry.catalogue
+    named = [own_metrics_dashboard(catalogue, service) for service in (None, "shop", "crawler")]
+    assert [(one.uid, one.title) for one in named if one is not None] == [
+        ("otel-monitoring-own", "Own metrics"),
+        ("shop-own-metrics", "Own metrics of shop"),
+        ("crawler-own-metrics", "Own metrics of crawler"),
+    ]
+
+
 # What must be installed
 
 

@@ -27,6 +27,7 @@ from otel_monitoring.grafana.found import RuleGroup as ManagedGroup
 from otel_monitoring.grafana.plan import make_plan
 from otel_monitoring.grafana.pulled import Pulled, read_pulled
 from otel_monitoring.grafana.reading import as_held, folder_of, read_present
+from otel_monitoring.grafana.shipped_dashboards import shipped_dashboards
 from otel_monitoring.metrics import Registry
 from otel_monitoring.settings import Settings
 from tests import grafana_dashboards
@@ -203,9 +204,10 @@ def jobs(place: Place, expr: str = "vector(1)", title: str = "Jobs") -> Dashboar
     return Dashboard(title, [Row("Flow", Panel("Finished", expr))], uid=place.name("jobs"))
 
 
-def stuck(expr: str = "vector(0) > 1", hold: str = "0s") -> Alert:
+def stuck(expr: str = "vector(0) > 1", **changes: Any) -> Alert:
     """Return an alert that stays silent."""
-    return Alert("JobsStuck", expr, hold=hold, summary="Jobs stand still.")
+    given: dict[str, Any] = {"hold": "0s", "summary": "Jobs stand still.", **changes}
+    return Alert("JobsStuck", expr, **given)
 
 
 def both(place: Place, **changes: Any) -> Content:
@@ -255,6 +257,22 @@ def test_what_comes_with_the_package_is_applied_and_then_left_alone() -> None:
         assert place.plan(shipped) == 2
         assert place.apply(shipped) == 0
         assert place.plan(shipped) == 0
+
+
+def test_two_services_in_one_grafana_keep_what_is_theirs() -> None:
+    """In one folder the second is refused; in its own it finds the package's dashboards and takes nothing."""
+    from otel_monitoring.grafana.content import shipped_content
+
+    shop, crawler = (shipped_content(Registry().catalogue, job=job) for job in ("shop", "crawler"))
+    with opened() as place:
+        assert place.apply(shop) == 0
+        assert place.apply(crawler) == 1
+        assert any("watches the job 'shop'" in line for line in place.said), place.said
+        own = Place(replace(place.settings, grafana_folder="Crawler"), place.server)
+        assert own.apply(crawler) == 0
+        assert [one.plan(content) for one, content in ((own, crawler), (place, shop))] == [0, 0]
+        assert own.plan(crawler, Wishes(overwrite=True)) == 2
+        assert sum("~ change" in line for line in own.said) == len(shipped_dashboards())
 
 
 def test_a_change_of_the_code_is_shown_by_field_and_made(grafana: Place) -> None:
@@ -407,7 +425,7 @@ def test_delete_removes_the_folder_that_apply_made_once_it_is_empty(grafana: Pla
 def test_a_deployment_is_marked_once_all_is_well(standin: Place) -> None:
     """--annotate marks the moment after the writes; `annotate` marks one by itself."""
     assert standin.apply(both(standin), Wishes(wait_seconds=0, annotation="release 1.4")) == 0
-    asyncio.run(annotate(standin.subject(content()), "rolled back", ("deployment", "shop")))
+    asyncio.run(annotate(standin.subject(content()), "rolled back", ("deployment", "shop"), standin.say))
     found = server_of(standin).state.annotations
     assert [(one["text"], one["tags"]) for one in found] == [
         ("release 1.4", ["deployment"]),

@@ -390,3 +390,53 @@ def test_a_long_value_is_cut() -> None:
     (one,) = differences({}, {"expr": "x" * 5000})
     assert one.before is ABSENT
     assert len(str(one)) < 200
+
+
+SHIPPED = DesiredDashboard("otel-monitoring-overview", MODEL)
+
+
+def test_what_was_written_for_another_service_is_not_taken_from_it() -> None:
+    """A dashboard that apply wrote in another folder stays there, unless it is asked to overwrite."""
+    there = found(stored(dashboard(), folder="theirs"))
+    step = only(make_plan(desired(dashboard()), there))
+    assert step.action is Action.REFUSED
+    assert "'theirs'" in step.reason
+    assert "another uid" in step.reason
+    assert only(make_plan(desired(dashboard()), there, overwrite=True)).action is Action.CHANGE
+
+
+def test_a_dashboard_of_the_package_is_shared() -> None:
+    """One that shows the jobs of all services is left where another service has it; that stops nothing."""
+    there = found(stored(SHIPPED, folder="theirs"))
+    plan = make_plan(desired(SHIPPED), there)
+    assert only(plan).action is Action.SHARED
+    assert plan.changes == plan.refused == ()
+    assert only(make_plan(desired(SHIPPED), there, overwrite=True)).action is Action.CHANGE
+
+
+@pytest.mark.parametrize("job", ["shop", "", "crawler"], ids=["same", "unsaid", "another"])
+def test_rules_of_another_job_are_not_replaced(job: str) -> None:
+    """Two services that share a folder would take each other's alerts away; the second is told so."""
+    written = signed_group(group(), job=job)
+    changed = replace(desired(groups=(group({**RULE, "for": "9m"}),)), job="shop")
+    step = only(make_plan(changed, found(groups=(written,))))
+    refused = job == "crawler"
+    assert step.action is (Action.REFUSED if refused else Action.CHANGE)
+    assert ("'crawler'" in step.reason) is refused
+    assert only(make_plan(changed, found(groups=(written,)), overwrite=True)).action is Action.CHANGE
+
+
+@pytest.mark.parametrize(
+    ("after", "shown"),
+    [
+        (f"{'a + ' * 50}x > 0.05{' + b' * 50}", '~ expr: "… a + a + a + x > 0.01 + b + b + b + b + b…" → '),
+        ("up", '~ expr: "'),
+        (f"{'a + ' * 50}x > 0.01{' + b' * 51}", '~ expr: "… + b + b + b + b + b" → "… + b + b + b + b + b + b"'),
+    ],
+    ids=["middle", "all", "end"],
+)
+def test_of_long_texts_what_differs_is_shown(after: str, shown: str) -> None:
+    """A query of many lines is not shown twice for one number in it."""
+    (one,) = differences({"expr": f"{'a + ' * 50}x > 0.01{' + b' * 50}"}, {"expr": after})
+    assert str(one).startswith(shown)
+    assert (one.before, one.after) == (f"{'a + ' * 50}x > 0.01{' + b' * 50}", after)

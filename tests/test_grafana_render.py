@@ -435,6 +435,14 @@ def test_two_of_one_name_are_refused(added: dict[str, Any], said: str) -> None:
         twice.desired(Folder(uid="f", title="F"), datasource_uid="prometheus")
 
 
+def test_two_alerts_of_one_name_and_labels_are_refused() -> None:
+    """Grafana would move the one from group to group, and only one would be there."""
+    own = RuleGroup("own", 60, (Alert("MonitoringTargetDown", "up == 0", severity="critical"),))
+    twice = shipped_content(Registry().catalogue, job=JOB, groups=[own])
+    with pytest.raises(AlertError, match="more than one alert is called MonitoringTargetDown"):
+        twice.desired(Folder(uid="f", title="F"), datasource_uid="prometheus")
+
+
 def test_the_committed_folder_is_as_the_code_has_it() -> None:
     """`nox -s generate` was run after the last change; it reads nothing of the environment."""
     folder = REPOSITORY / "grafana"

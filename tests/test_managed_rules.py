@@ -15,9 +15,11 @@ import pytest
 
 from otel_monitoring import Latency, MonitoringService, Objective
 from otel_monitoring.catalogue.thresholds import Thresholds
+from otel_monitoring.cli.grafana_content import Choice, subject_of
 from otel_monitoring.exceptions import QueryError
 from otel_monitoring.grafana import Alert, Record, Reference, RuleGroup
 from otel_monitoring.grafana.alert import DURATION
+from otel_monitoring.grafana.found import Folder
 from otel_monitoring.grafana.managed_rules import managed_group, managed_groups, rule_uid
 from otel_monitoring.grafana.rule_file import rule_file
 from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
@@ -353,3 +355,29 @@ def things(samples: list[Sample]) -> set[frozenset[tuple[str, str]]]:
 def matches(thing: frozenset[tuple[str, str]], references: list[Sample]) -> bool:
     """Tell whether Grafana finds a reference for a thing: one whose labels are among the thing's."""
     return any(frozenset(one.labels.items()) <= thing for one in references)
+
+
+@pytest.mark.parametrize(
+    ("runbooks", "annotation", "link"),
+    [
+        (None, "runbook", "docs/runbooks/Watchdog.md"),
+        ("https://git.example/runbooks", "runbook_url", "https://git.example/runbooks/Watchdog.md"),
+        ("https://wiki.example/{alert}", "runbook_url", "https://wiki.example/Watchdog"),
+    ],
+    ids=["unknown", "below", "placeholder"],
+)
+def test_an_alert_links_to_its_runbook_where_that_is_published(
+    runbooks: str | None, annotation: str, link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The setting says where; a path in the repository is no link, which Grafana would make of it."""
+    if runbooks is not None:
+        monkeypatch.setenv("OTEL_MONITORING_RUNBOOKS_URL", runbooks)
+    content = subject_of(Choice()).content
+    (desired,) = [
+        one for one in content.desired(Folder(uid="f", title="F"), datasource_uid="p").groups if "health" in one.name
+    ]
+    (watchdog,) = [rule for rule in desired.rules if rule["title"] == "Watchdog"]
+    annotations = cast("dict[str, str]", watchdog["annotations"])
+    assert {name: text for name, text in annotations.items() if "runbook" in name} == {annotation: link}
+    written = content.rule_file(grafana_url="")
+    assert re.search(rf'runbook_url: "?{re.escape(link)}"?$', written, re.MULTILINE)

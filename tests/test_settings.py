@@ -286,6 +286,13 @@ def test_credentials_need_a_grafana() -> None:
     )
 
 
+def test_credentials_in_the_environment_may_wait_for_an_address() -> None:
+    """A command gets it by an option, or from the service that it imports."""
+    waiting = {"OTEL_MONITORING_GRAFANA_API_KEY": "k"}
+    assert load(environ=waiting).grafana_url is None
+    assert load(grafana_url="http://grafana", environ=waiting).grafana_api_key == "k"
+
+
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_never_shows(name: str) -> None:
     """Neither the representation nor a message holds a secret."""

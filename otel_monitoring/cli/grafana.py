@@ -251,7 +251,7 @@ def annotate(
     from otel_monitoring.cli.grafana_session import annotate as run_annotate
 
     subject = subject_of(Choice(service=service, url=url))
-    _run(lambda _: run_annotate(subject, text, tuple(tags) if tags else DEPLOYMENT_TAGS))
+    _run(lambda say: run_annotate(subject, text, tuple(tags) if tags else DEPLOYMENT_TAGS, say))
 
 
 @grafana_commands.command(cls=GrafanaCommand)

@@ -82,7 +82,9 @@ def subject_of(choice: Choice) -> Subject:
     job = choice.job or settings.prometheus_job or (settings.service_name if settings.service_name != UNNAMED else JOB)
     pulled = None if choice.files is None else read_pulled(choice.files)
     if service is None:
-        shipped = shipped_content(Registry().catalogue, job=job, thresholds=settings.thresholds)
+        shipped = shipped_content(
+            Registry().catalogue, job=job, thresholds=settings.thresholds, runbooks=settings.runbooks_url
+        )
         return Subject(settings, shipped, job, pulled)
     alerts = tuple(service.alerts)
     own = RuleGroup(settings.grafana_alert_group, settings.grafana_alert_interval_seconds, alerts)
@@ -91,6 +93,7 @@ def subject_of(choice: Choice) -> Subject:
         job=job,
         thresholds=settings.thresholds,
         objectives=service.objectives,
+        runbooks=settings.runbooks_url,
         dashboards=service.dashboards,
         groups=[own] if alerts else [],
     )

@@ -18,6 +18,7 @@ SIGNS = {
     Action.PRUNE: "-",
     Action.REFUSED: "!",
     Action.LEFT: "?",
+    Action.SHARED: "=",
     Action.UNCHANGED: " ",
 }
 _COUNTED = {
@@ -26,6 +27,7 @@ _COUNTED = {
     Action.PRUNE: "to remove",
     Action.UNCHANGED: "unchanged",
     Action.LEFT: "left over",
+    Action.SHARED: "shared",
     Action.REFUSED: "refused",
 }
 

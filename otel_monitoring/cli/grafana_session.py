@@ -106,6 +106,7 @@ async def apply(subject: Subject, wishes: Wishes, say: Say) -> int:
             return FAILED
         if wishes.annotation is not None:
             await client.annotate(wishes.annotation, DEPLOYMENT_TAGS)
+            say(f"Marked on the dashboards: {one_line(wishes.annotation)}")
     return NOTHING_TO_DO
 
 
@@ -142,10 +143,11 @@ async def delete(subject: Subject, wishes: Wishes, say: Say, agreed: Callable[[]
     return NOTHING_TO_DO
 
 
-async def annotate(subject: Subject, text: str, tags: tuple[str, ...]) -> None:
+async def annotate(subject: Subject, text: str, tags: tuple[str, ...], say: Say) -> None:
     """Mark this moment on the dashboards."""
     async with GrafanaClient(subject.connection) as client:
         await client.annotate(text, tags)
+    say(f"Marked on the dashboards that choose {one_line(', '.join(tags))}: {one_line(text)}")
 
 
 async def _prepare(client: GrafanaClient, subject: Subject, wishes: Wishes, say: Say) -> _Prepared:
@@ -218,7 +220,13 @@ async def _rules_work(client: GrafanaClient, desired: Desired, wishes: Wishes, s
             shown = (evaluated, rules)
             say(f"  {evaluated} of {counted(rules, 'rule')} evaluated")
 
-    found = await wait_until_evaluated(client, groups, within_seconds=_patience_seconds(groups, wishes), looked=looked)
+    try:
+        found = await wait_until_evaluated(
+            client, groups, within_seconds=_patience_seconds(groups, wishes), looked=looked
+        )
+    except asyncio.CancelledError:
+        say("All is written; whether each rule works is not known yet. Apply again looks.")
+        raise
     for rule in found.failing:
         say(f"  ! rule {one_line(rule.title)} does not work: {one_line(rule.last_error)}")
     for title in found.waiting:

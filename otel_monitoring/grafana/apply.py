@@ -79,6 +79,7 @@ class Writer:
     def __init__(self, client: Writable, desired: Desired, present: Present, *, editable: bool = True) -> None:
         self._client = client
         self._folder = desired.folder
+        self._job = desired.job
         self._dashboards = {dashboard.uid: dashboard for dashboard in desired.dashboards}
         self._groups = {group.name: group for group in desired.groups}
         self._present = present
@@ -134,7 +135,8 @@ class Writer:
     async def _put_group(self, step: Step) -> None:
         there = await self._unchanged_group(step)
         wanted = self._groups[step.uid]
-        sent = signed_group(wanted, kept=_others(there, {rule.get("uid") for rule in wanted.rules}))
+        others = _others(there, {rule.get("uid") for rule in wanted.rules})
+        sent = signed_group(wanted, job=self._job, kept=others)
         back = await self._client.put_rule_group(sent, editable=self._editable)
         if differences(_content(sent), _content(back)):
             raise VersionConflictError(

@@ -13,7 +13,7 @@ from otel_monitoring.grafana.managed_rules import managed_groups
 from otel_monitoring.grafana.own_metrics import own_metrics_dashboard
 from otel_monitoring.grafana.rule_file import rule_file
 from otel_monitoring.grafana.shipped_dashboards import shipped_dashboards
-from otel_monitoring.grafana.shipped_rules import recorded_series, shipped_groups
+from otel_monitoring.grafana.shipped_rules import JOB, RUNBOOKS, recorded_series, shipped_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,11 +41,13 @@ class Content:
         catalogue: the metrics that queries may name.
         dashboards: by uid each once.
         groups: the rules, what is recorded before what reads it.
+        job: the Prometheus job that the rules watch.
     """
 
     catalogue: Catalogue
     dashboards: tuple[Dashboard, ...]
     groups: tuple[RuleGroup, ...]
+    job: str = JOB
 
     def desired(self, folder: Folder, *, datasource_uid: str, pulled: Pulled | None = None) -> Desired:
         """Return what shall be in a Grafana.
@@ -68,6 +70,7 @@ class Content:
         )
         _refuse_twice("group of rules has the name", (group.name for group in self.groups), AlertError)
         groups = {str(body["title"]): _managed(body) for body in bodies}
+        _refuse_one_identity(groups.values())
         if pulled is not None:
             dashboards |= pulled.dashboards
             groups |= {name: replace(group, folder_uid=folder.uid) for name, group in pulled.groups.items()}
@@ -77,6 +80,7 @@ class Content:
             folder,
             tuple(DesiredDashboard(uid, spec) for uid, spec in dashboards.items()),
             tuple(groups.values()),
+            self.job,
         )
 
     def rule_file(self, *, grafana_url: str) -> str:
@@ -94,6 +98,7 @@ def shipped_content(
     job: str,
     thresholds: Thresholds | None = None,
     objectives: Objectives | None = None,
+    runbooks: str | None = None,
     dashboards: Iterable[Dashboard] = (),
     groups: Iterable[RuleGroup] = (),
 ) -> Content:
@@ -104,14 +109,16 @@ def shipped_content(
         job: the Prometheus job that is watched.
         thresholds: the limits of alerts; None takes the defaults.
         objectives: what operations promise; None is nothing.
+        runbooks: where they are published; None leaves the path in the repository.
         dashboards: the application's own.
         groups: the application's own rules.
     """
-    own = own_metrics_dashboard(catalogue)
+    own = own_metrics_dashboard(catalogue, None if job == JOB else job)
     return Content(
         catalogue,
         (*shipped_dashboards(thresholds, objectives), *(() if own is None else (own,)), *dashboards),
-        (*shipped_groups(thresholds, objectives, job=job), *groups),
+        (*shipped_groups(thresholds, objectives, job=job, runbooks=runbooks or RUNBOOKS), *groups),
+        job,
     )
 
 
@@ -136,3 +143,15 @@ def _refuse_twice(what: str, names: Iterable[str], refusal: type[MonitoringError
     twice = sorted(name for name, number in Counter(names).items() if number > 1)
     if twice:
         raise refusal(f"more than one {what} {', '.join(twice)}: give each its own")
+
+
+def _refuse_one_identity(groups: Iterable[ManagedGroup]) -> None:
+    """Refuse two rules of one uid: Grafana would move the one from group to group."""
+    rules = [rule for group in groups for rule in group.rules]
+    counted = Counter(str(rule["uid"]) for rule in rules)
+    twice = sorted({str(rule["title"]) for rule in rules if counted[str(rule["uid"])] > 1})
+    if twice:
+        raise AlertError(
+            f"more than one alert is called {', '.join(twice)}, with the same labels: give yours another name, "
+            "or a label of its own"
+        )

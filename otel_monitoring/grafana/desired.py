@@ -37,8 +37,10 @@ class Desired:
         folder: where it shall be.
         dashboards: by uid each once.
         groups: by name each once, all in the folder, without the marks of ownership.
+        job: the Prometheus job that they watch; empty where nobody said it.
     """
 
     folder: Folder
     dashboards: tuple[DesiredDashboard, ...]
     groups: tuple[RuleGroup, ...]
+    job: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ _NAMING_KEYS = ("refId", "uid", "name", "title", "id")
 """What a list's members are called by, the most telling first."""
 
 _LONGEST_SHOWN = 160
+_LONGEST_WHOLE = 60
+_BESIDE = 20
 
 
 class _Absent:
@@ -42,6 +45,9 @@ class Difference:
             return f"+ {self.path}: {_shown(self.after)}"
         if self.after is ABSENT:
             return f"- {self.path}: {_shown(self.before)}"
+        if isinstance(self.before, str) and isinstance(self.after, str):
+            before, after = _where_they_differ(self.before, self.after)
+            return f"~ {self.path}: {_shown(before)} → {_shown(after)}"
         return f"~ {self.path}: {_shown(self.before)} → {_shown(self.after)}"
 
 
@@ -95,6 +101,26 @@ def _by_name(members: Sequence[object], key: str) -> dict[object, object]:
 
 def _at(members: Sequence[object], index: int) -> object:
     return members[index] if index < len(members) else ABSENT
+
+
+def _where_they_differ(before: str, after: str) -> tuple[str, str]:
+    """Return of two long texts what differs, with a little of what stands beside it: queries have many lines."""
+    if max(len(before), len(after)) <= _LONGEST_WHOLE:
+        return before, after
+    start = max(0, _alike(before, after) - _BESIDE)
+    end = max(0, _alike(before[start:][::-1], after[start:][::-1]) - _BESIDE)
+    return _cut(before, start, end), _cut(after, start, end)
+
+
+def _alike(one: str, other: str) -> int:
+    """Return with how many characters two texts begin alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _cut(text: str, start: int, end: int) -> str:
+    """Leave out so many characters at the start and at the end, where it is worth an ellipsis."""
+    shown = text[start : len(text) - end]
+    return f"{'…' if start else ''}{shown}{'…' if end else ''}"
 
 
 def _shown(value: object) -> str:

@@ -148,5 +148,7 @@ def _annotations(alert: Alert, grafana_url: str) -> dict[str, str]:
         texts = {name: for_grafana(text) for name, text in alert.texts.items()}
     except ValueError as error:
         raise QueryError(f"alert {alert.name!r}: {error}") from None
-    links = {"runbook_url": alert.runbook_url, "dashboard_url": dashboard_link(alert, grafana_url)}
+    # Grafana makes a link of what is called so: a path would lead to a page that it does not have.
+    runbook = "runbook_url" if "://" in alert.runbook_url else "runbook"
+    links = {runbook: alert.runbook_url, "dashboard_url": dashboard_link(alert, grafana_url)}
     return texts | {name: link for name, link in links.items() if link}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.catalogue import Kind
 from otel_monitoring.catalogue.shipped import SHIPPED
-from otel_monitoring.grafana.dashboard import Dashboard, Row
+from otel_monitoring.grafana.dashboard import Dashboard, Row, uid_of
 from otel_monitoring.grafana.panel import Panel, Target
 from otel_monitoring.grafana.units import grafana_unit
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otel_monitoring.catalogue import Catalogue, Declaration
 
 OWN = "otel-monitoring-own"
-"""The uid of the dashboard."""
+"""The uid of the dashboard where no service is named."""
 
 SERIES_AT_MOST = 20
 """What a panel shows of a metric with many series: the largest of the whole range."""
@@ -33,11 +33,12 @@ _SHIPPED = frozenset(declaration.name for declaration in SHIPPED)
 _WINDOW = "[$__rate_interval]"
 
 
-def own_metrics_dashboard(catalogue: Catalogue) -> Dashboard | None:
+def own_metrics_dashboard(catalogue: Catalogue, service: str | None = None) -> Dashboard | None:
     """Return a dashboard with a panel for each metric that does not come with the package.
 
     Args:
         catalogue: what is declared.
+        service: whose metrics they are; it tells the dashboards of several services in one Grafana apart.
 
     Returns:
         None where nothing is declared besides what comes with the package.
@@ -47,7 +48,10 @@ def own_metrics_dashboard(catalogue: Catalogue) -> Dashboard | None:
     shown = [row for row in rows if row.panels]
     if not shown:
         return None
-    return Dashboard("Own metrics", shown, uid=OWN, description="Every metric that the application declares itself.")
+    title, uid = (
+        ("Own metrics", OWN) if service is None else (f"Own metrics of {service}", uid_of(f"{service} own metrics"))
+    )
+    return Dashboard(title, shown, uid=uid, description="Every metric that the application declares itself.")
 
 
 def _row(title: str, declared: Iterable[Declaration], kinds: tuple[Kind, ...]) -> Row:

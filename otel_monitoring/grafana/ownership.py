@@ -25,6 +25,10 @@ WRITTEN_TAG = "written:"
 WRITTEN_ANNOTATION = "__otel_monitoring_written__"
 """Grafana shows no annotation whose name is framed by underscores, neither in its pages nor in messages."""
 
+JOB_ANNOTATION = "__otel_monitoring_job__"
+"""The Prometheus job that a rule of ours watches."""
+
+_MARKS = frozenset({WRITTEN_ANNOTATION, JOB_ANNOTATION})
 _DIGEST_DIGITS = 12
 
 
@@ -43,21 +47,28 @@ def is_our_rule(rule: Mapping[str, object]) -> bool:
     return WRITTEN_ANNOTATION in _annotations(rule)
 
 
+def job_of_rule(rule: Mapping[str, object]) -> str:
+    """Return the Prometheus job that a rule of ours watches; empty where it does not say."""
+    return str(_annotations(rule).get(JOB_ANNOTATION, ""))
+
+
 def signed_dashboard(spec: Mapping[str, object], *, folder_uid: str) -> Json:
     """Return a dashboard with our tags, the digest of itself among them."""
     digest = _dashboard_digest(spec, folder_uid)
     return {**spec, "tags": [*unsigned_tags(spec), OWNER_TAG, f"{WRITTEN_TAG}{digest}"]}
 
 
-def signed_group(group: RuleGroup, *, kept: Sequence[Mapping[str, object]] = ()) -> RuleGroup:
+def signed_group(group: RuleGroup, *, job: str = "", kept: Sequence[Mapping[str, object]] = ()) -> RuleGroup:
     """Return a group whose rules carry our mark.
 
     Args:
         group: as it shall be.
+        job: the Prometheus job that it watches; empty is not written.
         kept: rules that others have added to it; they follow, as they are.
     """
+    watched = {JOB_ANNOTATION: job} if job else {}
     signed = (
-        {**rule, "annotations": {**_annotations(rule), WRITTEN_ANNOTATION: _rule_digest(rule, group)}}
+        {**rule, "annotations": {**_annotations(rule), WRITTEN_ANNOTATION: _rule_digest(rule, group), **watched}}
         for rule in group.rules
     )
     return replace(group, rules=(*signed, *kept))
@@ -91,7 +102,7 @@ def unsigned_tags(spec: Mapping[str, object]) -> list[str]:
 
 def unsigned_annotations(rule: Mapping[str, object]) -> Json:
     """Return the annotations of a rule that are not ours."""
-    return {name: text for name, text in _annotations(rule).items() if name != WRITTEN_ANNOTATION}
+    return {name: text for name, text in _annotations(rule).items() if name not in _MARKS}
 
 
 def _dashboard_digest(spec: Mapping[str, object], folder_uid: str) -> str:

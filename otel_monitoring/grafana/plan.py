@@ -14,9 +14,11 @@ from otel_monitoring.grafana.ownership import (
     is_our_rule,
     is_rule_as_written,
     is_written_dashboard,
+    job_of_rule,
     unsigned_dashboard,
     unsigned_rule,
 )
+from otel_monitoring.grafana.shipped_rules.terms import BUSINESS, ITSELF, OVERVIEW, PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from otel_monitoring.grafana.found import Folder, FoundDashboard, RuleGroup
     from otel_monitoring.grafana.normal_form import Json
     from otel_monitoring.grafana.present import Present
+
+SHARED = frozenset({OVERVIEW, PLATFORM, BUSINESS, ITSELF})
+"""The dashboards that come with the package: each shows the jobs of all services, by its variable."""
 
 RENEWED = "it holds what the code says; only the mark of what was written is renewed"
 
@@ -37,6 +42,7 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
     PRUNE = "prune"
     LEFT = "left over"
+    SHARED = "shared"
     REFUSED = "refused"
 
 
@@ -102,7 +108,7 @@ def make_plan(desired: Desired, present: Present, *, overwrite: bool = False, pr
     steps = (
         _folder_step(desired.folder, present.folder),
         *(_dashboard_step(one, present.dashboards.get(one.uid), desired.folder) for one in desired.dashboards),
-        *(_group_step(one, present) for one in desired.groups),
+        *(_group_step(one, present, desired.job) for one in desired.groups),
         *_left_dashboards(desired, present, prune=prune),
         *_left_groups(desired, present, prune=prune),
     )
@@ -121,12 +127,20 @@ class _ChangedSince(Step):
     """A step that is refused because somebody changed in Grafana what it would replace."""
 
     otherwise: Action = Action.CHANGE
+    overwrites: str = "what was changed there goes"
+
+
+@dataclass(frozen=True, slots=True)
+class _OfOthers(_ChangedSince):
+    """A step that is not taken because it would replace what was written for another service."""
+
+    overwrites: str = "what was written for another service goes"
 
 
 def _overwriting(step: Step) -> Step:
     if not isinstance(step, _ChangedSince):
         return step
-    return Step(step.kind, step.uid, step.title, step.otherwise, step.differences, "what was changed there goes")
+    return Step(step.kind, step.uid, step.title, step.otherwise, step.differences, step.overwrites)
 
 
 def _dashboard_step(dashboard: DesiredDashboard, found: FoundDashboard | None, folder: Folder) -> Step:
@@ -139,9 +153,26 @@ def _dashboard_step(dashboard: DesiredDashboard, found: FoundDashboard | None, f
     as_written = is_dashboard_as_written(found)
     if not differing:
         return Step(*named, Action.UNCHANGED) if as_written else Step(*named, Action.CHANGE, reason=RENEWED)
+    if as_written and found.folder_uid != folder.uid:
+        return _in_another_folder(named, found, differing)
     if as_written:
         return Step(*named, Action.CHANGE, differing)
     return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("dashboard"))
+
+
+def _in_another_folder(named: tuple[Kind, str, str], found: FoundDashboard, differing: tuple[Difference, ...]) -> Step:
+    """Leave a dashboard where apply wrote it for another service; one of the package shows the jobs of all."""
+    if found.uid in SHARED:
+        reason = (
+            f"it is in the folder {found.folder_uid!r}, which apply wrote for another service, and shows all jobs: "
+            "`--overwrite` makes it yours"
+        )
+        return _OfOthers(*named, Action.SHARED, reason=reason)
+    reason = (
+        f"apply wrote one of this uid in the folder {found.folder_uid!r}: give yours another uid, "
+        "or `--overwrite` puts yours in its place"
+    )
+    return _OfOthers(*named, Action.REFUSED, differing, reason)
 
 
 def _not_ours(found: FoundDashboard) -> str:
@@ -174,7 +205,7 @@ Placed = tuple["RuleGroup", "Mapping[str, object]"]
 """A rule, after the group that it is in."""
 
 
-def _group_step(group: RuleGroup, present: Present) -> Step:
+def _group_step(group: RuleGroup, present: Present, job: str) -> Step:
     named = (Kind.GROUP, group.name, group.name)
     there = present.group(group.folder_uid, group.name)
     ours = (*_our_rules(there, _uids(group)), *_elsewhere(group, present))
@@ -183,12 +214,26 @@ def _group_step(group: RuleGroup, present: Present) -> Step:
     if there is None and not ours:
         return Step(*named, Action.CREATE)
     differing = differences(_rules(there, ours), _rules(group, ((group, rule) for rule in group.rules)))
+    if differing and (watched := _watched_besides(job, ours)):
+        return _OfOthers(*named, Action.REFUSED, differing, _of_another_job(watched))
     as_written = all(is_rule_as_written(rule, one) for one, rule in ours)
     if not differing:
         return Step(*named, Action.UNCHANGED) if as_written else Step(*named, Action.CHANGE, reason=RENEWED)
     if as_written:
         return Step(*named, Action.CHANGE, differing)
     return _ChangedSince(*named, Action.REFUSED, differing, _changed_since("group"))
+
+
+def _watched_besides(job: str, rules: Iterable[Placed]) -> list[str]:
+    """Return the jobs that rules of ours watch, where it is another than the one that they shall watch."""
+    return sorted({job_of_rule(rule) for _, rule in rules} - {job, ""}) if job else []
+
+
+def _of_another_job(watched: Iterable[str]) -> str:
+    return (
+        f"it watches the job {', '.join(map(repr, watched))}: give each service a folder of its own "
+        "with `--folder` or grafana_folder, or `--overwrite` puts yours in its place"
+    )
 
 
 def _our_rules(group: RuleGroup | None, wanted: Collection[object] = ()) -> Iterator[Placed]:

@@ -377,6 +377,16 @@ class Settings:
             )
         },
     )
+    runbooks_url: str | None = field(
+        default=None,
+        metadata={
+            "about": About(
+                URL,
+                "Where the runbooks are published, for the links in alerts: `/<alert>.md` is put behind it, or the "
+                "alert's name in the place of `{alert}`.",
+            )
+        },
+    )
     prometheus_job: str | None = field(
         default=None,
         metadata={
@@ -416,7 +426,7 @@ class Settings:
                     problems.append(f"{place}: {value_shown(given, about)} is not {about.kind.expected}{misfit}")
         if "state_dir" not in values and (home := sources.environ.get("XDG_STATE_HOME")):
             values["state_dir"] = os.path.join(home, "otel-monitoring")  # noqa: PTH118 (text)
-        problems += _disagreements(values)
+        problems += _disagreements(values, sources)
         if problems:
             raise ConfigurationError(tuple(problems))
         values.setdefault("offline", cls.offline_by_default)
@@ -446,12 +456,11 @@ class Settings:
 _ABOUT: dict[str, About] = {setting.name: setting.metadata["about"] for setting in fields(Settings)}
 
 
-def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
+def _disagreements(values: Mapping[str, object], sources: Sources) -> Iterator[str]:
     for server in ("grafana", "prometheus"):
         for given, missing in (("username", "password"), ("password", "username")):
             if f"{server}_{given}" in values and f"{server}_{missing}" not in values:
                 yield f"{server}_{given} is given without {server}_{missing}: give both or none"
     if "grafana_url" not in values:
-        for name in ("grafana_api_key", "grafana_username"):
-            if name in values:
-                yield f"{name} is given without grafana_url: say which Grafana it is for"
+        for name in filter(sources.says, ("grafana_api_key", "grafana_username")):
+            yield f"{name} is given without grafana_url: say which Grafana it is for"

@@ -65,6 +65,10 @@ class Sources:
         found = [(place, value) for place, value in ours if not _is_blank(value)]
         yield from found or self._of_opentelemetry(about)
 
+    def says(self, name: str) -> bool:
+        """Tell whether code gives a setting; what the environment gives may wait there for a command's options."""
+        return not _is_blank(self.keywords.get(name)) or not _is_blank(self._dictionary().get(name))
+
     def _of_opentelemetry(self, about: About) -> Iterator[tuple[str, object]]:
         for variable in about.variables:
             place, _, attribute = variable.partition(" ")

@@ -31,13 +31,16 @@ if TYPE_CHECKING:
 JOB = "otel_monitoring"
 """The Prometheus job that is watched where no other is named."""
 
+RUNBOOKS = "docs/runbooks"
+"""Where the runbooks are in the repository of this project, for those who publish them nowhere."""
+
 
 def shipped_groups(
     thresholds: Thresholds | None = None,
     objectives: Objectives | None = None,
     *,
     job: str = JOB,
-    runbooks: str = "docs/runbooks",
+    runbooks: str = RUNBOOKS,
 ) -> tuple[RuleGroup, ...]:
     """Return all rules: first what is recorded, then the alerts.
 
@@ -45,7 +48,8 @@ def shipped_groups(
         thresholds: the limits; None takes the defaults.
         objectives: what operations promise; None is nothing.
         job: the Prometheus job that is watched.
-        runbooks: the URL or the path that the runbooks are below; an alert's is its name and ``.md``.
+        runbooks: the URL or the path that the runbooks are below; an alert's is its name and ``.md``. Where
+            ``{alert}`` stands in it, the name alone takes its place.
     """
     terms = Terms(
         Thresholds() if thresholds is None else thresholds,

@@ -29,6 +29,12 @@ time() - max by (job, component) (component_last_success_timestamp_seconds{$job}
 > on (job, component)
 job_component:stale_seconds:threshold
 """
+_ABSENT = """
+absent(up{$job})
+unless on (job) group by (job) (monitoring_series{$job})
+"""
+"""A job that pushes, through a Pushgateway or a Collector, has metrics and no ``up``."""
+
 # A series that is new counts from nothing: rate() and increase() do not see its first jump.
 _OVERFLOW = """
 sum by (job, metric) (increase(monitoring_overflow_total{$job}[15m])) > 0
@@ -88,13 +94,13 @@ def monitoring_alerts(terms: Terms) -> Iterator[Alert]:
     )
     yield terms.alert(
         "MonitoringTargetAbsent",
-        terms.promql("absent(up{$job})"),
+        terms.promql(_ABSENT),
         hold="15m",
         severity="critical",
         category="performance",
         summary="Prometheus knows no target of {{ $labels.job }}.",
-        description="The job {{ $labels.job }} is gone from Prometheus's targets. No other alert can tell anything "
-        "about it.",
+        description="The job {{ $labels.job }} is gone from Prometheus's targets, and nobody pushes metrics for it. "
+        "No other alert can tell anything about it.",
     )
     yield terms.alert(
         "MonitoringSeriesOverflow",

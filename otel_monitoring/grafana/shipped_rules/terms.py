@@ -24,6 +24,9 @@ BUSINESS = "otel-monitoring-business"
 ITSELF = "otel-monitoring-self"
 """The uids of the dashboards that the alerts link to."""
 
+ALERT = "{alert}"
+"""Stands in the address of the runbooks for an alert's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -33,7 +36,7 @@ class Terms:
         thresholds: the limits.
         objectives: what operations promise.
         job: the Prometheus job that is watched.
-        runbooks: the URL or the path that the runbooks are below.
+        runbooks: the URL or the path that the runbooks are below, or one with ``{alert}`` in it.
     """
 
     thresholds: Thresholds
@@ -83,10 +86,13 @@ class Terms:
             description=description,
             keep_firing_for=keep_firing_for,
             labels=labels or {},
-            runbook_url=f"{self.runbooks}/{name}.md",
+            runbook_url=self._runbook(name),
             dashboard=dashboard,
             reference=reference,
         )
+
+    def _runbook(self, name: str) -> str:
+        return self.runbooks.replace(ALERT, name) if ALERT in self.runbooks else f"{self.runbooks}/{name}.md"
 
     def threshold_records(self, name: str, *, every: str, record: str) -> Iterator[Record]:
         """Give the series that hold a threshold for each component, or whatever its scope is.
