@@ -424,7 +424,7 @@ def test_stale_files_are_named(tmp_path: Path) -> None:
     [
         ({"dashboards": [OWN, OWN]}, "uid jobs"),
         ({"groups": [STUCK, STUCK]}, "name shop"),
-        ({"groups": [STUCK, replace(STUCK, name="other")]}, "jobs-stuck"),
+        ({"groups": [STUCK, replace(STUCK, name="other")]}, "alert is called JobsStuck"),
     ],
     ids=["dashboards", "groups", "alerts"],
 )

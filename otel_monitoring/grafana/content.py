@@ -70,12 +70,10 @@ class Content:
         )
         _refuse_twice("group of rules has the name", (group.name for group in self.groups), AlertError)
         groups = {str(body["title"]): _managed(body) for body in bodies}
-        _refuse_one_identity(groups.values())
         if pulled is not None:
             dashboards |= pulled.dashboards
             groups |= {name: replace(group, folder_uid=folder.uid) for name, group in pulled.groups.items()}
-        rules = (str(rule.get("uid")) for group in groups.values() for rule in group.rules)
-        _refuse_twice("alert has the same name and labels, or the uid", rules, AlertError)
+        _refuse_one_identity(groups.values())
         return Desired(
             folder,
             tuple(DesiredDashboard(uid, spec) for uid, spec in dashboards.items()),
