@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+GRACE_SECONDS = 10
+"""A request that never ends is ended then: the test that left it behind fails rather than hangs."""
+
 
 @contextmanager
 def served(app: ASGIApp) -> Generator[int]:
     """Serve an application; gives the port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="wsproto", lifespan="off"))
+        config = uvicorn.Config(
+            app, log_level="critical", ws="wsproto", lifespan="off", timeout_graceful_shutdown=GRACE_SECONDS
+        )
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:

@@ -510,7 +510,8 @@ def test_real_server_streams_and_clients_that_hang_up(registry: Registry) -> Non
     with served(app) as port:
         address = f"http://127.0.0.1:{port}"
         assert ask(f"{address}/events?count=3").body.count(b"data") == 3
-        with hanging_up(port, "/events?count=1000000") as connection:
+        # Not all versions of uvicorn tell a stream that its client has gone: such a one goes on to its end.
+        with hanging_up(port, "/events?count=500") as connection:
             assert connection.recv(1000)
         with hanging_up(port, "/wait"):
             wait_until(lambda: steps)
