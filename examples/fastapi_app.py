@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -73,4 +74,5 @@ async def send_later(prospect_id: str, tasks: BackgroundTasks) -> None:
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--port", type=int, default=8000)
-    uvicorn.run(app, host="127.0.0.1", port=options.parse_args().port)
+    with suppress(KeyboardInterrupt):  # earlier releases of uvicorn raise it when Ctrl-C has stopped them
+        uvicorn.run(app, host="127.0.0.1", port=options.parse_args().port)

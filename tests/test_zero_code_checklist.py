@@ -72,7 +72,7 @@ def test_what_could_be_added_is_one_line_to_paste(tmp_path: Path, monkeypatch: p
     assert "aiopg 9.9" in shown["not yet"]
     assert "pika 9.9" not in shown["not yet"]
     assert "tornado" not in shown["not yet"]
-    assert "-m pip install " in shown["to add them"]
+    assert "pip install " in shown["to add them"]
     assert "opentelemetry-instrumentation-aiopg" in shown["to add them"]
     assert "not yet" not in lines(disabled_instrumentations="*")
 
@@ -86,8 +86,9 @@ def test_what_is_added_fits_what_is_there(tmp_path: Path, monkeypatch: pytest.Mo
         (info / "entry_points.txt").write_text(f"[opentelemetry_instrumentor]\n{entry}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "executable", "/a folder/python")
-    _, _, named = lines()["to add them"].partition("'/a folder/python' -m pip install ")
-    assert {"opentelemetry-instrumentation-pika", "opentelemetry-sdk"} < set(named.split())
+    line = lines()["to add them"]
+    assert "'/a folder/python' " in line
+    assert {"opentelemetry-instrumentation-pika", "opentelemetry-sdk"} < set(line.split())
 
 
 def test_it_says_how_to_be_silent() -> None:
