@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from benchmarks.case import Sample
 
+pytestmark = pytest.mark.programs
+
 TINY = Effort(rounds=1, share=0.0001)
 
 

@@ -23,6 +23,8 @@ from otel_monitoring.cli.whole_file import whole_file
 from otel_monitoring.exceptions import MonitoringError
 from tests.servers import wait_until
 
+pytestmark = pytest.mark.programs
+
 COMMAND = (sys.executable, "-c", "from otel_monitoring.cli import main; main()", "errors")
 ROOT = Path(__file__).parents[1]
 ENDS_WITHIN_SECONDS = 60

@@ -21,6 +21,8 @@ from tests.stored_errors import batch_of, id_of, run_sql
 if TYPE_CHECKING:
     from tests.stored_errors import Open
 
+pytestmark = pytest.mark.programs
+
 ROOT = Path(otel_monitoring.__file__).parent.parent
 
 PROLOGUE = """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_monitoring import MonitoringService
 
 
-pytestmark = pytest.mark.usefixtures("kept")
+pytestmark = [pytest.mark.programs, pytest.mark.usefixtures("kept")]
 
 
 @pytest.fixture

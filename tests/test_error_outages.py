@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 
-pytestmark = pytest.mark.usefixtures("silent")
+pytestmark = [pytest.mark.programs, pytest.mark.usefixtures("silent")]
 
 
 @pytest.fixture

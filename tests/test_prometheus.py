@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from otel_monitoring.catalogue import Declaration
     from tests.servers import PrometheusServer, Sample
 
+pytestmark = pytest.mark.programs
+
 HOSTILE = 'a "quoted" \\ back\\nslash\nnew line {brace} %s ünï 𝄞'
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from otel_monitoring.export.render import Render
     from tests.servers import PushgatewayServer
 
+pytestmark = pytest.mark.programs
+
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 SOON = Backoff(first_seconds=0.01, highest_seconds=0.05, attempts=100)
 
