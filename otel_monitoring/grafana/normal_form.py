@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Json = dict[str, object]
 
@@ -50,7 +50,7 @@ def normal_dashboard(model: Mapping[str, object]) -> Json:
     found = {key: value for key, value in model.items() if key not in _NOT_CONTENT}
     found["annotations"] = _changed_list(found.get("annotations"), _annotation)
     found["templating"] = _changed_list(found.get("templating"), _variable)
-    found["panels"] = [_panel(panel) for panel in _objects(found.get("panels"))]
+    found["panels"] = [_panel(panel) for panel in objects_in(found.get("panels"))]
     return _without(_tidy(found), _DASHBOARD_DEFAULTS)
 
 
@@ -60,7 +60,7 @@ def normal_rule(rule: Mapping[str, object]) -> Json:
     for key in ("for", "keep_firing_for"):
         if isinstance(found.get(key), str):
             found[key] = duration_seconds(cast("str", found[key]))
-    found["data"] = [_query(query) for query in _objects(found.get("data"))]
+    found["data"] = [_query(query) for query in objects_in(found.get("data"))]
     return _without(_tidy(found), _RULE_DEFAULTS)
 
 
@@ -77,7 +77,7 @@ def _changed_list(holder: object, change: Callable[[Json], Json | None]) -> Json
     if not isinstance(holder, dict):
         return {}
     given = cast("Json", holder)
-    changed = map(change, _objects(given.get("list")))
+    changed = map(change, objects_in(given.get("list")))
     return {**given, "list": [member for member in changed if member is not None]}
 
 
@@ -95,7 +95,7 @@ def _panel(panel: Json) -> Json:
     found = {key: value for key, value in panel.items() if (key, value) != ("transparent", False)}
     found.pop("pluginVersion", None)
     if "panels" in found:
-        found["panels"] = [_panel(inner) for inner in _objects(found["panels"])]
+        found["panels"] = [_panel(inner) for inner in objects_in(found["panels"])]
     if found.get("type") == "row":
         found.pop("id", None)  # the server gives rows one
     return found
@@ -109,7 +109,8 @@ def _query(query: Json) -> Json:
     return _without(found, _QUERY_DEFAULTS)
 
 
-def _objects(members: object) -> Iterable[Json]:
+def objects_in(members: object) -> Iterator[Json]:
+    """Give the objects of a list, and none of what is no list."""
     if isinstance(members, list):
         for member in cast("list[object]", members):
             if isinstance(member, dict):

@@ -37,6 +37,11 @@ def is_our_dashboard(spec: Mapping[str, object]) -> bool:
     return OWNER_TAG in _tags(spec)
 
 
+def is_ours_to_write(found: FoundDashboard) -> bool:
+    """Tell whether a dashboard is ours, of no file, and stored in the form that we write."""
+    return is_our_dashboard(found.spec) and not found.provisioned and not found.stored_schema
+
+
 def is_written_dashboard(spec: Mapping[str, object]) -> bool:
     """Tell whether a dashboard was written by apply, whatever became of it since."""
     return is_our_dashboard(spec) and any(tag.startswith(WRITTEN_TAG) for tag in _tags(spec))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from otel_monitoring.grafana.ownership import (
     is_dashboard_as_written,
-    is_our_dashboard,
     is_our_rule,
+    is_ours_to_write,
     is_rule_as_written,
     is_written_dashboard,
 )
@@ -31,13 +31,13 @@ def pulled_files(present: Present, *, everything: bool = False) -> dict[str, str
     dashboards = (
         dashboard_file(one)
         for one in present.dashboards.values()
-        if _is_ours(one) and (everything or (is_written_dashboard(one.spec) and not is_dashboard_as_written(one)))
+        if is_ours_to_write(one) and (everything or _was_changed(one))
     )
     return dict([*dashboards, *(group_file(group) for group in _groups(present, everything=everything))])
 
 
-def _is_ours(found: FoundDashboard) -> bool:
-    return is_our_dashboard(found.spec) and not found.provisioned and not found.stored_schema
+def _was_changed(found: FoundDashboard) -> bool:
+    return is_written_dashboard(found.spec) and not is_dashboard_as_written(found)
 
 
 def _groups(present: Present, *, everything: bool) -> Iterator[RuleGroup]:

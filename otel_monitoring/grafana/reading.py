@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from otel_monitoring.grafana.dashboard import uid_of
 from otel_monitoring.grafana.failures import NotFoundError
 from otel_monitoring.grafana.found import Folder
-from otel_monitoring.grafana.ownership import OWNER_TAG, is_our_dashboard
+from otel_monitoring.grafana.ownership import OWNER_TAG, is_ours_to_write
 from otel_monitoring.grafana.present import Present
 
 if TYPE_CHECKING:
@@ -81,14 +81,10 @@ async def as_held(client: Readable, desired: Desired, present: Present) -> Desir
 
 async def _held(client: Readable, dashboard: DesiredDashboard, folder: Folder, present: Present) -> DesiredDashboard:
     found = present.dashboards.get(dashboard.uid)
-    if present.folder is None or found is None or not _may_be_tried(found):
+    if present.folder is None or found is None or not is_ours_to_write(found):
         return dashboard
     spec = {**dashboard.spec, "uid": dashboard.uid}
     return replace(dashboard, spec=await client.dry_run(spec, folder_uid=folder.uid, expected=found))
-
-
-def _may_be_tried(found: FoundDashboard) -> bool:
-    return is_our_dashboard(found.spec) and not found.provisioned and not found.stored_schema
 
 
 async def _folder_or_none(client: Readable, uid: str) -> Folder | None:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Protocol, cast
 
 from otel_monitoring.grafana.failures import QueryFailedError
+from otel_monitoring.grafana.normal_form import objects_in
 from otel_monitoring.grafana.plan import Action, Kind
 from otel_monitoring.grafana.queries import instant_query
 
@@ -65,7 +66,7 @@ def panel_queries(dashboard: DesiredDashboard) -> Iterator[tuple[str, str]]:
     """Give the PromQL of each panel, with where it stands, as it is with everything selected."""
     variables = _variable_names(dashboard.spec)
     for panel in _panels(dashboard.spec.get("panels")):
-        for target in _objects(panel.get("targets")):
+        for target in objects_in(panel.get("targets")):
             expr = target.get("expr")
             if isinstance(expr, str) and expr:
                 where = f"dashboard {dashboard.title!r}, panel {panel.get('title')!r}"
@@ -88,24 +89,17 @@ def _with_all_selected(expr: str, variables: Iterable[str]) -> str:
 
 def _variable_names(spec: Mapping[str, object]) -> list[str]:
     templating = spec.get("templating")
-    variables = _objects(cast("dict[str, object]", templating).get("list")) if isinstance(templating, dict) else ()
+    variables = objects_in(cast("dict[str, object]", templating).get("list")) if isinstance(templating, dict) else ()
     return [re.escape(str(variable.get("name"))) for variable in variables]
 
 
 def _panels(panels: object) -> Iterator[Mapping[str, object]]:
-    for panel in _objects(panels):
+    for panel in objects_in(panels):
         yield from _panels(panel.get("panels"))
         datasource = panel.get("datasource")
         kind = cast("dict[str, object]", datasource).get("type") if isinstance(datasource, dict) else _PROMETHEUS
         if kind == _PROMETHEUS:
             yield panel
-
-
-def _objects(members: object) -> Iterator[dict[str, object]]:
-    if isinstance(members, list):
-        for member in cast("list[object]", members):
-            if isinstance(member, dict):
-                yield cast("dict[str, object]", member)
 
 
 def _written(plan: Plan, kind: Kind) -> set[str]:
